@@ -1,0 +1,53 @@
+# Fieldcheck. `make demo` and `make test` do all the set-up themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := infra/requirements.lock
+READY := $(VENV)/.ready
+DEMO := .demo
+
+# The embedded Prefect keeps its runs beside the demo, where `make ui` shows them.
+DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+
+.PHONY: help setup demo ui test lint bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make the environment from the lock file
+
+$(READY): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "make: Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## read the demo photos and publish their summaries
+	@$(DEMO_ENV) $(BIN)/python -m infra.demo.run --root $(DEMO)
+
+ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200
+	$(DEMO_ENV) $(BIN)/prefect server start
+
+test: $(READY) ## the default test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY) ## measure the engine
+	$(BIN)/python -m tests.benchmarks.engine
+
+lock: ## resolve pyproject.toml into the lock file anew
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --group dev pyproject.toml -o $(LOCK)
+
+clean: ## remove everything that was made, the environment too
+	rm -rf $(VENV) $(DEMO) .cache .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

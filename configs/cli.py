@@ -1,0 +1,100 @@
+"""The command line, as classes: pydantic-settings makes the flags, help and parsing of them. Runs nothing.
+
+A command holds what was typed and judges none of it: the same values are judged once, together with the layers below
+them, by `configs.settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, model_validator
+from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
+
+from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig
+from configs.stores import S3Options
+
+TypedT = TypeVar("TypedT", bound="Typed")
+
+SHORTCUTS = {
+    "generation.max-new-tokens": "max-new-tokens",
+    "generation.temperature": "temperature",
+    "generation.top-p": "top-p",
+    "generation.seed": "seed",
+    "model.dtype": "dtype",
+    "model.max-pixels": "max-pixels",
+    "model.max-model-len": "max-model-len",
+    "engine.batch-size": "batch-size",
+    "inputs.markers": "markers",
+    "s3.endpoint-url": "endpoint-url",
+    "s3.region": "region",
+}
+"""Short flags for what people type most; the long ones work too."""
+
+
+class Typed(BaseModel):
+    """Base of the commands that build a configuration: `typed` holds exactly the flags that were given."""
+
+    profile: str | None = Field(
+        None, description="A profile in configs/profiles (demo, gpu), or the path of a YAML file."
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_as_typed(cls, data: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if not isinstance(data, dict):
+            return handler(data)
+        typed = dict(data)
+        command = cls.model_construct(profile=typed.pop("profile", None))
+        command.__dict__["typed"] = typed
+        return command
+
+    def given(self) -> dict[str, Any]:
+        """The flags that were typed, by field name, not validated yet."""
+        return dict(self.__dict__.get("typed", {}))
+
+
+class StageACommand(Typed, StageAConfig):
+    """Summarise every photo of a mission, publish the run and hand it to Stage-B."""
+
+
+class StageBCommand(Typed, StageBConfig):
+    """Check a published Stage-A run and make a ticket of each of its groups."""
+
+
+class VerifyCommand(BaseModel):
+    """Re-read a published run: every digest, every record. Exit code 1 and the object's name if one differs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    manifest: CliPositionalArg[str] = Field(description="URI of a manifest.json: a path, or s3://bucket/key.")
+    sha256: str | None = Field(None, description="Expected sha256 of the manifest.")
+    s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
+
+
+class MissionsCommand(BaseModel):
+    """List the missions, with what Stage-A looks at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fieldcheck(BaseSettings):
+    """Field photos of telecom cabinets in, evidence that inspectors can act on out."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="fieldcheck",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        cli_shortcuts=SHORTCUTS,
+        extra="forbid",
+        # A rejected endpoint may carry a password.
+        hide_input_in_errors=True,
+    )
+
+    stage_a: CliSubCommand[StageACommand] = Field(description="photos of a mission in, a published run out")
+    stage_b: CliSubCommand[StageBCommand] = Field(description="a published run in, tickets out")
+    verify: CliSubCommand[VerifyCommand] = Field(description="re-read a published run, every digest and record")
+    missions: CliSubCommand[MissionsCommand] = Field(description="list the missions")

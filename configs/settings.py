@@ -1,0 +1,164 @@
+"""Where a configuration comes from: flag > environment > .env > profile > default. Knows no flow and no step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from configs.errors import ConfigError, Fault
+from configs.preflight import check_stage_a, check_stage_b
+from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig
+
+ENV_PREFIX = "FIELDCHECK_"
+PROFILES_DIR = Path(__file__).parent / "profiles"
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def load_stage_a(given: Mapping[str, Any], profile: str | None = None) -> StageAConfig:
+    """One frozen Stage-A configuration from what was `given` (flags or flow parameters) and the layers below.
+
+    Raises ConfigError with every fault, those of single fields and those found by looking at paths, missions
+    and budgets. Loads no model and imports no torch.
+    """
+    raw, faults = merge(StageAConfig, given, profile)
+    config, more = validate(StageAConfig, raw)
+    return _judged(config, [*faults, *more, *check_stage_a(config, skip=_places(more))])
+
+
+def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
+    """One frozen Stage-B configuration; like `load_stage_a`."""
+    raw, faults = merge(StageBConfig, given, profile)
+    config, more = validate(StageBConfig, raw)
+    return _judged(config, [*faults, *more, *check_stage_b(config, skip=_places(more))])
+
+
+def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
+    """The layers of one configuration class, merged key by key into one raw mapping, and what is wrong with the
+    profile file."""
+    profile = profile or os.environ.get(ENV_PREFIX + "PROFILE") or _dotenv_profile()
+    values, faults = read_profile(profile) if profile else ({}, [])
+
+    class Layers(BaseSettings, kind):  # type: ignore[misc, valid-type]
+        model_config = SettingsConfigDict(
+            env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore"
+        )
+
+    merged: dict[str, Any] = deepcopy(values)
+    for source in (partial(DotEnvSettingsSource, Layers, env_file=".env"), partial(EnvSettingsSource, Layers)):
+        try:
+            layer = source()()
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(Fault(".env", f"cannot be read: {error}", "write it in UTF-8"))
+        except SettingsError as error:
+            faults.append(Fault("environment", str(error), "lists and mappings are written as JSON"))
+        else:
+            _overlay(merged, {key: value for key, value in layer.items() if key in kind.model_fields})
+    _overlay(merged, given)
+    return merged, faults
+
+
+def validate(kind: type[ConfigT], raw: Mapping[str, Any]) -> tuple[ConfigT, list[Fault]]:
+    """A configuration and the faults of its fields. Faulty fields fall back to their defaults, so that the checks
+    that come after can still look at all the others."""
+    data = deepcopy(dict(raw))
+    faults: list[Fault] = []
+    while True:
+        try:
+            return kind.model_validate(data), faults
+        except ValidationError as error:
+            removed = False
+            for item in error.errors():
+                place = tuple(item["loc"])
+                # Of two faults in one list, the first takes the list out.
+                removed = _remove(data, place) or removed
+                faults.append(_fault(place, item["msg"], item["type"], item["input"]))
+            if not removed:
+                raise
+
+
+def read_profile(profile: str) -> tuple[dict[str, Any], list[Fault]]:
+    """The mapping in a profile: the name of one that ships in `configs/profiles/`, or the path of a YAML file."""
+    path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES_DIR / f"{profile}.yaml"
+    shipped = ", ".join(sorted(file.stem for file in PROFILES_DIR.glob("*.yaml")))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, [Fault("profile", f"there is no {path}", f"shipped profiles: {shipped}; or give a path to a .yaml")]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return {}, [Fault("profile", f"{path} cannot be read: {error}", "write it as YAML in UTF-8")]
+    if values is None:
+        return {}, []
+    if not isinstance(values, dict):
+        return {}, [Fault("profile", f"{path} is not a mapping", "write `key: value` lines")]
+    return values, []
+
+
+def _judged(config: ConfigT, faults: list[Fault]) -> ConfigT:
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _dotenv_profile() -> str | None:
+    try:
+        return dotenv_values(".env").get(ENV_PREFIX + "PROFILE") if Path(".env").is_file() else None
+    except (OSError, UnicodeDecodeError):  # told once, where the layer is read
+        return None
+
+
+def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _overlay(below[key], value)
+        else:
+            below[key] = deepcopy(value)
+
+
+def _remove(data: dict[str, Any], place: tuple[int | str, ...]) -> bool:
+    """Take the faulty leaf out; for an element of a list, the whole list."""
+    here: Any = data
+    for index, key in enumerate(place):
+        last = index == len(place) - 1
+        if not isinstance(here, dict) or key not in here:
+            return False
+        if last or not isinstance(here[key], dict):
+            del here[key]
+            return True
+        here = here[key]
+    return False
+
+
+def _fault(place: tuple[int | str, ...], message: str, kind: str, value: object) -> Fault:
+    where = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        return Fault(where, "there is no such setting", "see fieldcheck stage-a --help")
+    message = message.removeprefix("Value error, ")
+    shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+    # A rejected endpoint may carry a password: what was given for S3 is not repeated.
+    got = "" if place[0] == "s3" else f", got {shown}"
+    return Fault(where, f"{message[0].lower()}{message[1:]}{got}", f"environment: {_variable(place)}")
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return ENV_PREFIX + "__".join(str(part).upper() for part in place if isinstance(part, str))
+
+
+def _places(faults: list[Fault]) -> frozenset[str]:
+    return frozenset(fault.where for fault in faults)

@@ -1,0 +1,49 @@
+"""Everything a Stage-A run is told. Knows no step: each step receives the part that it needs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import CliToggleFlag
+
+from configs.parts import (
+    EngineConfig,
+    GenerationConfig,
+    HandOffConfig,
+    InputConfig,
+    LadderConfig,
+    ModelConfig,
+    Part,
+)
+from configs.stores import S3Options
+
+
+class StageAConfig(Part):
+    """A Stage-A run. What people type is flat, the rest is in parts."""
+
+    mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
+    input_root: str = Field("", description="Where the missions' photos are: a directory, or s3://bucket/prefix.")
+    store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
+    checkpoint: str = Field("", description="Directory of a Qwen3-VL checkpoint, base or merged; never a hub name.")
+    adapters: tuple[str, ...] = Field((), description="Directories of LoRA adapters, applied on top of the checkpoint.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a free GPU."
+    )
+    verify_inputs: bool = Field(
+        True, description="Check markers and every photo's header, size and bytes before any inference."
+    )
+    no_mission: CliToggleFlag[bool] = Field(
+        False, description="Leave the mission's focus out of the prompt: a generic smoke run of any folder."
+    )
+    shard_photos: int = Field(
+        256, ge=1, le=100_000, description="Photos in one shard: what a killed run redoes at most."
+    )
+    answer_key: str | None = Field(
+        None, description="JSON file with the right summaries; the run then reports its exact-match rate."
+    )
+    model: ModelConfig = Field(default_factory=ModelConfig, description="How the checkpoint is loaded.")
+    generation: GenerationConfig = Field(default_factory=GenerationConfig, description="How text is decoded.")
+    ladder: LadderConfig = Field(default_factory=LadderConfig, description="Retries of a bad summary.")
+    engine: EngineConfig = Field(default_factory=EngineConfig, description="Batches and preparation.")
+    inputs: InputConfig = Field(default_factory=InputConfig, description="What verification accepts.")
+    s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
+    hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
