@@ -1,0 +1,1 @@
+"""One room a step; each room is plain Python plus a thin `task.py` for Prefect."""

@@ -1,0 +1,1 @@
+"""Opening untrusted photos within bounds. Knows no group, no store and no model."""

@@ -1,0 +1,1 @@
+"""Finding groups of photos and verifying them before any inference."""

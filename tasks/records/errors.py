@@ -1,0 +1,111 @@
+"""The error tree, and the errors of the steps. Knows no step's inside.
+
+    FieldcheckError                     configs.errors
+    +-- ConfigError                     configs.errors    carries every Fault
+    +-- StoreError                      blocks.errors     names store and key
+    |   +-- StoreUnavailable  (retry)   timeouts, resets, throttling, 5xx
+    |   +-- StoreDenied                 403, read-only
+    |   +-- StoreFull                   no space, no quota
+    |   +-- ObjectMissing               no such object, bucket or directory
+    |   +-- ObjectExists                a conditional write lost
+    |   +-- ObjectCorrupt               digest or size differs
+    |   +-- BadKey                      a key that we do not write
+    +-- InputError                      what came from the field
+    |   +-- PhotoError                  one photo, with a typed Reason
+    |   +-- InputRejected               a strict run met a rejected group
+    |   +-- NothingToDo                 no group at all under the input root
+    +-- CheckpointError                 weights, tokenizer, processor, adapter
+    +-- EngineError                     inference
+    |   +-- EngineUnavailable (retry)   the engine or its server is restarting
+    |   +-- DeviceOutOfMemory (retry)   a smaller batch can fit
+    +-- OutputError                     what we publish or are handed
+        +-- RecordError                 a line that is not a valid record
+        +-- ManifestError               a manifest or a file under it does not check out
+        +-- Unaccounted                 a photo neither summarised nor quarantined
+
+(retry) marks the leaves whose `retryable` is true.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from configs.errors import ConfigError, FieldcheckError
+from tasks.records.reasons import Reason
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DeviceOutOfMemory",
+    "EngineError",
+    "EngineUnavailable",
+    "FieldcheckError",
+    "InputError",
+    "InputRejected",
+    "ManifestError",
+    "NothingToDo",
+    "OutputError",
+    "PhotoError",
+    "RecordError",
+    "Unaccounted",
+]
+
+
+class InputError(FieldcheckError):
+    """What came from the field cannot be used as it is."""
+
+
+class PhotoError(InputError):
+    """One photo cannot be read; `reason` says in which way, `detail` in words."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason.value}: {detail}")
+
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[Reason, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+class InputRejected(InputError):
+    """A strict run refuses to start because verification rejected at least one group."""
+
+
+class NothingToDo(InputError):
+    """The input root holds no group of the mission."""
+
+
+class CheckpointError(FieldcheckError):
+    """A checkpoint or adapter is incomplete, unreadable or does not fit."""
+
+
+class EngineError(FieldcheckError):
+    """Inference failed."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine, or the server behind it, is not there just now."""
+
+    retryable: ClassVar[bool] = True
+
+
+class DeviceOutOfMemory(EngineError):
+    """The device ran out of memory; a smaller batch can fit."""
+
+    retryable: ClassVar[bool] = True
+
+
+class OutputError(FieldcheckError):
+    """Something that we publish, or were handed as published, does not check out."""
+
+
+class RecordError(OutputError):
+    """A line of a JSONL file is not a valid record; the message names file and line."""
+
+
+class ManifestError(OutputError):
+    """A manifest, or a file that it lists, does not check out; the message names the object."""
+
+
+class Unaccounted(OutputError):
+    """A photo was neither summarised nor quarantined: the run must not be published."""

@@ -1,0 +1,67 @@
+"""How far a run is: counted where work is done, heard where it is shown. Knows no terminal and no Prefect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Photos done and photos in all, `seconds` after the first photo was begun."""
+
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Photos a second so far; 0 before the first."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+
+Listener = Callable[[Tick], None]
+
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("fieldcheck_progress", default=())
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let `listener` hear every tick of the work that is done inside the block."""
+    token = _listeners.set((*_listeners.get(), listener))
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
+def throttled(listener: Listener, seconds: float) -> Listener:
+    """`listener`, called at most once in so many seconds, and always for the last photo."""
+    last = [float("-inf")]
+
+    def hear(tick: Tick) -> None:
+        now = time.monotonic()
+        if tick.done >= tick.total or now - last[0] >= seconds:
+            last[0] = now
+            listener(tick)
+
+    return hear
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts photos over all shards of a run and tells whoever listens."""
+
+    total: int
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def advance(self, photos: int = 1) -> None:
+        """Count photos as done."""
+        self.done += photos
+        tick = Tick(self.done, self.total, time.monotonic() - self.began)
+        for listener in _listeners.get():
+            listener(tick)

@@ -1,0 +1,41 @@
+"""The typed reasons for which a photo or a group is quarantined. Knows no step."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a photo or a group did not make it. The value is what `quarantine.jsonl` says."""
+
+    # photos
+    EMPTY_FILE = "empty_file"
+    """Zero bytes."""
+    NOT_AN_IMAGE = "not_an_image"
+    """The bytes are not JPEG or PNG, whatever the name says."""
+    EXTENSION_MISMATCH = "extension_mismatch"
+    """The name says JPEG and the bytes say PNG, or the other way round."""
+    TRUNCATED_IMAGE = "truncated_image"
+    """The file ends before the picture does: an upload was cut off."""
+    CORRUPT_IMAGE = "corrupt_image"
+    """The file is complete but its data cannot be decoded."""
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    TOO_ELONGATED = "too_elongated"
+    """One side is so much longer than the other that the model's processor refuses it."""
+    BAD_NAME = "bad_name"
+    """The file or folder name cannot be published: not UTF-8, or with control characters."""
+    UNREADABLE = "unreadable"
+    """The store does not let us read it."""
+    SUMMARY_INVALID = "summary_invalid"
+    """The model answered, the retry ladder ended, and no answer obeyed the grammar."""
+    # groups
+    EMPTY_GROUP = "empty_group"
+    """A group folder without any photo."""
+    MARKER_MISSING = "marker_missing"
+    """Markers are required and the group has none."""
+    DUPLICATE_PHOTO = "duplicate_photo"
+    """The same bytes twice in one group, where duplicates are refused."""
+    PHOTO_REJECTED = "photo_rejected"
+    """At least one photo of the group is quarantined, and the group with it."""

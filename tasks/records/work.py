@@ -1,0 +1,45 @@
+"""Work: what identifies the text of a photo, and shards of photos. Knows no engine, no prompt and no store."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from tasks.records.jsonl import canonical
+from tasks.records.photos import Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Everything beside the photo that decides its text: prompt, checkpoint, adapters, settings."""
+
+    prompt: str
+    checkpoint: str
+    adapters: tuple[str, ...]
+    settings: dict[str, object]
+
+    def work_key(self, photo_sha256: str) -> str:
+        """sha256 (64 hex digits) over the photo's bytes and everything else that decides its text."""
+        return hashlib.sha256(f"{self.digest}\0{photo_sha256}".encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """sha256 over all parts, in canonical JSON with sorted keys."""
+        value = [self.prompt, self.checkpoint, list(self.adapters), dict(sorted(self.settings.items()))]
+        return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One photo to summarise, whatever groups it is in: its work key and one place where its bytes are."""
+
+    work_key: str
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Photos that are summarised together and kept as one object, named by the work in it."""
+
+    key: str
+    items: tuple[WorkItem, ...]
