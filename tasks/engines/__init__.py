@@ -1,0 +1,1 @@
+"""Requests in, completions out. Knows no group, no store and no grammar."""

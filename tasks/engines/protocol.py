@@ -1,0 +1,85 @@
+"""What every engine takes and gives. Knows no model library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tasks.records.errors import PhotoError
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How an answer is decoded. At temperature 0 (greedy) top_p and seed have no effect."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One photo and one question.
+
+    `id` comes back with the answer, and is all that sampling depends on beside the seed. `read` gives the photo's
+    bytes and runs in the engine's own threads. `size` is the upright photo's width and height in pixels, if they are
+    known; batches of like sizes waste less.
+    """
+
+    id: str
+    read: Callable[[], bytes]
+    system: str
+    user: str
+    decoding: Decoding
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer. `text` holds special tokens if the model wrote any before it stopped. Sizes are of the upright
+    photo, in pixels, before the model's processor scaled it."""
+
+    id: str
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    visual_tokens: int
+    completion_tokens: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One photo that cannot be read. The other requests are not affected."""
+
+    id: str
+    error: PhotoError
+
+
+Result = Completion | Failure
+
+
+class Engine(Protocol):
+    """A loaded checkpoint."""
+
+    @property
+    def name(self) -> str:
+        """Short name for provenance, such as `transformers`."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+        """One result a request, in any order, as they come.
+
+        The text of a request does not depend on what else is asked in the same call. Raises EngineError when the
+        engine itself fails and StoreError when a `read` does.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the device. The engine cannot be used afterwards."""
+        ...

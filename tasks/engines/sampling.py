@@ -1,0 +1,49 @@
+"""Sampling that depends on nothing but a request: its id, its seed, and the step. Knows no model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from transformers import LogitsProcessor
+
+from tasks.engines.protocol import Decoding
+
+
+class RowSampling(LogitsProcessor):  # type: ignore[misc]
+    """Makes greedy decoding of each row a sample from that row's own distribution.
+
+    By the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014): the argmax of logits / temperature plus independent
+    Gumbel noise is a sample from the softmax. Each row has a generator of its own, seeded by request id and seed, so
+    that a text depends neither on batch mates nor on what was sampled before. Rows at temperature 0 stay greedy.
+    Noise is drawn on the CPU, so that every device samples the same.
+    """
+
+    def __init__(self, rows: Sequence[tuple[str, Decoding]]) -> None:
+        self._rows = [(decoding, _generator(key, decoding.seed)) for key, decoding in rows]
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        """Scores [rows, vocabulary] to scores of the same shape whose argmax is the sample."""
+        out = scores.float().clone()
+        for row, (decoding, generator) in enumerate(self._rows):
+            if decoding.temperature <= 0:
+                continue
+            logits = _nucleus(out[row] / decoding.temperature, decoding.top_p)
+            uniform = torch.rand(logits.shape, generator=generator).clamp_(min=torch.finfo(torch.float32).tiny)
+            out[row] = logits - (-uniform.log()).log().to(logits.device)
+        return out
+
+
+def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Logits [vocabulary] with all but the smallest set of tokens that holds `top_p` of the probability at -inf."""
+    if top_p >= 1:
+        return logits
+    ordered, order = logits.sort(descending=True)
+    before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+    return logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(0, order, before >= top_p), -torch.inf)
+
+
+def _generator(key: str, seed: int) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
