@@ -1,0 +1,1 @@
+"""The way through the rooms. Defines no classes."""

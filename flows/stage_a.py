@@ -1,0 +1,160 @@
+"""Stage-A: photos of a mission in, a published and handed-off run out. Knows the order of the steps, not their inside.
+
+verify inputs -> resolve checkpoint -> plan shards -> infer shards -> validate run -> publish -> hand off to Stage-B
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.utilities.annotations import opaque
+from pydantic import BaseModel
+
+from configs.parts import EngineConfig, GenerationConfig, HandOffConfig, InputConfig, LadderConfig, ModelConfig
+from configs.settings import load_stage_a
+from configs.stage_a import StageAConfig
+from configs.stores import S3Options
+from flows.stage_b import stage_b
+from tasks.checkpoints.task import resolve_checkpoint
+from tasks.inputs.task import verify_inputs as verify_inputs_task
+from tasks.publishing.publish import Published, Validated
+from tasks.publishing.report import throughput
+from tasks.publishing.shards import Receipt
+from tasks.publishing.task import hand_off_run, publish_run, report_run
+from tasks.records.progress import Progress, Tick, listening, throttled
+from tasks.summaries.task import Plan, infer_shard, plan_run, validate_run
+
+_ARTIFACT_SECONDS = 2.0
+
+
+def _run_name() -> str:
+    from prefect.runtime import flow_run
+
+    return f"{flow_run.parameters.get('mission') or 'stage-a'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="stage-a", flow_run_name=_run_name)
+def stage_a(
+    mission: str | None = None,
+    input_root: str | None = None,
+    store: str | None = None,
+    checkpoint: str | None = None,
+    adapters: list[str] | None = None,
+    device: str | None = None,
+    verify_inputs: bool | None = None,
+    no_mission: bool | None = None,
+    answer_key: str | None = None,
+    shard_photos: int | None = None,
+    model: ModelConfig | None = None,
+    generation: GenerationConfig | None = None,
+    ladder: LadderConfig | None = None,
+    engine: EngineConfig | None = None,
+    inputs: InputConfig | None = None,
+    s3: S3Options | None = None,
+    hand_off: HandOffConfig | None = None,
+    profile: str | None = None,
+) -> dict[str, Any]:
+    """Summarise every photo of a mission, publish the run and hand it to Stage-B.
+
+    What is not given comes from the environment (`FIELDCHECK_...`), `.env`, the profile, or the default.
+
+    Args:
+        mission: Chinese name of the mission, which is also its folder under the input root.
+        input_root: Where the missions' photos are: a directory, or s3://bucket/prefix.
+        store: Where results go: a directory, or s3://bucket/prefix.
+        checkpoint: Directory of a Qwen3-VL checkpoint, base or merged.
+        adapters: Directories of LoRA adapters, applied on top of the checkpoint.
+        device: auto, cpu, cuda or cuda:N.
+        verify_inputs: Check markers and every photo before any inference.
+        no_mission: Leave the mission's focus out of the prompt.
+        answer_key: JSON file with the right summaries; the run then reports its exact-match rate.
+        shard_photos: Photos in one shard.
+        model: How the checkpoint is loaded.
+        generation: How text is decoded.
+        ladder: Retries of a bad summary.
+        engine: Batches and preparation.
+        inputs: What verification accepts.
+        s3: How s3:// is reached.
+        hand_off: How Stage-B learns of the run.
+        profile: A profile in configs/profiles, or a path to a YAML file.
+
+    Returns:
+        manifest (URI), sha256, groups, photos, quarantined (groups), inferred, seconds, photos_per_second, stage_b and,
+        with an answer key, exact_match and answered (photos).
+    """
+    given = {name: _plain(value) for name, value in locals().items() if name != "profile" and value is not None}
+    config = load_stage_a(given, profile)
+    began = time.monotonic()
+
+    report = verify_inputs_task(config)
+    resolved = resolve_checkpoint(config)
+    plan = plan_run(config, opaque(report), resolved)
+    with _shown(plan) as progress:
+        shards = range(1, len(plan.shards) + 1)
+        receipts = [infer_shard(number, opaque(plan), config, resolved, progress) for number in shards]
+    validated = validate_run(config, opaque(report), opaque(plan), receipts)
+    published = publish_run(config, opaque(validated))
+    seconds = time.monotonic() - began
+    report_run(config, published, receipts, validated.exact_match, seconds)
+    handed = hand_off_run(config, published) or stage_b_inline(config, published)
+
+    return _summary(published, receipts, validated, seconds, handed)
+
+
+def stage_b_inline(config: StageAConfig, published: Published) -> dict[str, Any]:
+    """Stage-B inside this run: what the embedded set-up has in place of a deployment."""
+    if config.hand_off.mode == "none":
+        return {}
+    return stage_b(manifest=published.uri, sha256=published.sha256, s3=config.s3)
+
+
+@contextmanager
+def _shown(plan: Plan) -> Iterator[Progress]:
+    """Progress of the run's photos, kept up to date in Prefect's UI."""
+    artifact = create_progress_artifact(progress=0.0, description=f"0 of {plan.photos} photos")
+
+    def show(tick: Tick) -> None:
+        update_progress_artifact(
+            artifact,
+            progress=100.0 * tick.done / tick.total,
+            description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
+        )
+
+    with listening(throttled(show, _ARTIFACT_SECONDS)):
+        yield Progress(plan.photos)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a layer of settings: of a part, only what was set."""
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+
+
+def _summary(
+    published: Published,
+    receipts: list[Receipt],
+    validated: Validated,
+    seconds: float,
+    handed: dict[str, Any],
+) -> dict[str, Any]:
+    counts = published.manifest.counts
+    inferred, rate = throughput(receipts)
+    summary = {
+        "manifest": published.uri,
+        "sha256": published.sha256,
+        "groups": counts.groups,
+        "photos": counts.photos,
+        "quarantined": counts.groups_quarantined,
+        "inferred": inferred,
+        "seconds": round(seconds, 2),
+        "photos_per_second": round(rate, 2),
+        "stage_b": handed,
+    }
+    if validated.exact_match is None:
+        return summary
+    return {**summary, "exact_match": round(validated.exact_match, 4), "answered": validated.answered}

@@ -1,0 +1,1 @@
+"""Shards, the published run, its manifest, and checking all of them."""

@@ -1,0 +1,199 @@
+"""Check a published run: re-read every object that the manifest names, every digest and every record.
+
+Knows the files' formats; knows no engine and no Prefect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel
+
+from blocks.errors import ObjectMissing
+from blocks.store import Store
+from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, records_name
+from tasks.publishing.publish import derive_run_id
+from tasks.records.errors import ManifestError
+from tasks.records.jsonl import parse, read_lines, to_line
+from tasks.records.stage_a import FileEntry, Provenance, QuarantineEntry, RunManifest, StageARecord
+from tasks.records.stage_b import StageBManifest, Ticket
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run that checked out: its manifest, and what was read."""
+
+    stage: Literal["stage_a", "stage_b"]
+    manifest: RunManifest | StageBManifest
+    sha256: str
+    objects: int
+    records: int
+    bytes: int
+
+
+def check_run(store: Store, key: str, expected: str | None = None) -> Checked:
+    """Check the run behind a manifest's key, of Stage-A or Stage-B; `expected` is the manifest's sha256, if known.
+
+    Raises ManifestError or RecordError naming the object (and line), StoreError if it cannot be read.
+    """
+    if key.startswith("stage_a/"):
+        manifest, digest = read_manifest(store, key, expected)
+        try:
+            _check_stage_a(store, key, manifest)
+        except ManifestError:
+            _check_digests(store, key, manifest)
+            raise
+        return _checked("stage_a", manifest, digest, manifest.files)
+    tickets_manifest, digest = _read(StageBManifest, store, key, expected)
+    _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
+    tickets = list(_records(Ticket, store, key, _entry(tickets_manifest, TICKETS, store, key)))
+    if len(tickets) != tickets_manifest.tickets:
+        raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {len(tickets)}")
+    return _checked("stage_b", tickets_manifest, digest, tickets_manifest.files)
+
+
+def read_manifest(store: Store, key: str, expected: str | None = None) -> tuple[RunManifest, str]:
+    """A Stage-A manifest and its sha256, itself checked: canonical bytes, its own run id, its place.
+
+    Raises ManifestError, or RecordError if it is not a manifest at all.
+    """
+    manifest, digest = _read(RunManifest, store, key, expected)
+    if derive_run_id(manifest) != manifest.run_id:
+        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its run id {manifest.run_id}")
+    _check_layout(manifest.mission, manifest.run_id, key, store)
+    return manifest, digest
+
+
+def read_records(store: Store, key: str, manifest: RunManifest) -> Iterator[tuple[int, StageARecord]]:
+    """Line number and record of each published group; digest and size are checked at the end.
+
+    Raises ManifestError or RecordError.
+    """
+    entry = _entry(manifest, records_name(manifest.mission), store, key)
+    yield from enumerate(_records(StageARecord, store, key, entry), start=1)
+
+
+def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
+    """Where files do not fit each other, the one that was changed is at fault, and not the one read beside it."""
+    kinds: dict[str, type[BaseModel]] = {
+        records_name(manifest.mission): StageARecord,
+        PROVENANCE: Provenance,
+        QUARANTINE: QuarantineEntry,
+    }
+    for name, kind in kinds.items():
+        for _ in _records(kind, store, key, _entry(manifest, name, store, key)):
+            pass
+
+
+def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
+    where = store.uri_of(key.rpartition("/")[0])
+    provenance = _records(Provenance, store, key, _entry(manifest, PROVENANCE, store, key))
+    before = ("", "")
+    groups = photos = 0
+    for number, record in read_records(store, key, manifest):
+        place = f"{where}/{records_name(manifest.mission)}, line {number}"
+        if record.mission != manifest.mission:
+            raise ManifestError(f"{place}: mission {record.mission!r}, but the run is of {manifest.mission!r}")
+        order = (record.group_id, record.label or "")
+        if order < before:
+            raise ManifestError(f"{place}: group {record.group_id} is out of order")
+        before = order
+        groups += 1
+        photos += len(record.images)
+        for name, image in zip(record.images, record.per_image, strict=True):
+            line = next(provenance, None)
+            if line is None or (line.group_id, line.label, line.name, line.image) != (
+                record.group_id,
+                record.label,
+                name,
+                image,
+            ):
+                raise ManifestError(f"{where}/{PROVENANCE} has no line for {image} of group {record.group_id}")
+    if next(provenance, None) is not None:
+        raise ManifestError(f"{where}/{PROVENANCE} has lines for photos that were not published")
+    quarantined = sum(
+        line.kind == "group" for line in _records(QuarantineEntry, store, key, _entry(manifest, QUARANTINE, store, key))
+    )
+    counted = (manifest.counts.groups_published, manifest.counts.photos_published, manifest.counts.groups_quarantined)
+    if counted != (groups, photos, quarantined):
+        raise ManifestError(
+            f"{store.uri_of(key)} counts {counted} groups, photos and quarantined groups; "
+            f"there are {(groups, photos, quarantined)}"
+        )
+
+
+def _read(kind: type[RecordT], store: Store, key: str, expected: str | None) -> tuple[RecordT, str]:
+    data = store.read(key)
+    digest = hashlib.sha256(data).hexdigest()
+    if expected is not None and digest != expected:
+        raise ManifestError(f"{store.uri_of(key)} has sha256 {digest}, expected {expected}")
+    manifest = parse(kind, data, store.uri_of(key))
+    try:
+        canonical = to_line(manifest) == data
+    except ValueError:  # NaN or a lone surrogate, which JSON can spell and canonical JSON cannot
+        canonical = False
+    if not canonical:
+        raise ManifestError(f"{store.uri_of(key)} was changed: it is not in canonical form")
+    return manifest, digest
+
+
+def _check_layout(mission: str, run_id: str, key: str, store: Store) -> None:
+    stage = key.partition("/")[0]
+    if key != f"{stage}/{mission}/runs/{run_id}/{MANIFEST}":
+        raise ManifestError(f"{store.uri_of(key)} is of mission {mission!r}, run {run_id}: it does not belong there")
+
+
+def _entry(manifest: RunManifest | StageBManifest, name: str, store: Store, key: str) -> FileEntry:
+    for entry in manifest.files:
+        if entry.name == name:
+            return entry
+    raise ManifestError(f"{store.uri_of(key)} does not list {name}")
+
+
+def _records(kind: type[RecordT], store: Store, key: str, entry: FileEntry) -> Iterator[RecordT]:
+    """Records of one file of a run. Digest, size and count are checked when the file ends."""
+    place = f"{key.rpartition('/')[0]}/{entry.name}"
+    digest = hashlib.sha256()
+    size = count = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal size
+        try:
+            stream = store.open(place)
+        except ObjectMissing as error:
+            raise ManifestError(f"{store.uri_of(place)} is missing, but the manifest lists it") from error
+        with stream:
+            for line in stream:
+                digest.update(line)
+                size += len(line)
+                yield line
+
+    for _, record in read_lines(kind, lines(), store.uri_of(place)):
+        count += 1
+        yield record
+    if (size, digest.hexdigest(), count) != (entry.size, entry.sha256, entry.records):
+        raise ManifestError(
+            f"{store.uri_of(place)} was changed: {size} bytes, {count} records, sha256 {digest.hexdigest()}; the "
+            f"manifest says {entry.size}, {entry.records}, {entry.sha256}"
+        )
+
+
+def _checked(
+    stage: Literal["stage_a", "stage_b"],
+    manifest: RunManifest | StageBManifest,
+    digest: str,
+    files: tuple[FileEntry, ...],
+) -> Checked:
+    return Checked(
+        stage=stage,
+        manifest=manifest,
+        sha256=digest,
+        objects=len(files) + 1,
+        records=sum(entry.records for entry in files),
+        bytes=sum(entry.size for entry in files),
+    )

@@ -1,0 +1,51 @@
+"""Keys of everything that a run keeps, the same on disk and on S3. Knows names only.
+
+stage_a/<mission>/shards/<shard_key>.jsonl
+stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
+stage_a/<mission>/latest.json
+stage_b/<mission>/runs/<run_id>/tickets.jsonl, manifest.json
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from tasks.records.errors import ManifestError
+
+Stage = Literal["stage_a", "stage_b"]
+
+MANIFEST = "manifest.json"
+PROVENANCE = "provenance.jsonl"
+QUARANTINE = "quarantine.jsonl"
+TICKETS = "tickets.jsonl"
+
+_MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>stage_[ab]/[^/]+/runs/[^/]+/manifest\.json)")
+
+
+def records_name(mission: str) -> str:
+    """File name of a run's product."""
+    return f"{mission}_stage_a.jsonl"
+
+
+def shard_key(mission: str, shard: str) -> str:
+    """Key of a shard object."""
+    return f"stage_a/{mission}/shards/{shard}.jsonl"
+
+
+def run_folder(stage: Stage, mission: str, run_id: str) -> str:
+    """Prefix of a run's files, without a trailing slash."""
+    return f"{stage}/{mission}/runs/{run_id}"
+
+
+def latest_key(mission: str) -> str:
+    """Key of the pointer to a mission's newest run."""
+    return f"stage_a/{mission}/latest.json"
+
+
+def split_manifest_uri(uri: str) -> tuple[str, str]:
+    """The store's root and the manifest's key in it. Raises ManifestError if the URI is not of a manifest of ours."""
+    match = _MANIFEST_URI.fullmatch(uri)
+    if match is None:
+        raise ManifestError(f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json; give a manifest's URI")
+    return match["root"] or ("/" if uri.startswith("/") else "."), match["key"]

@@ -1,0 +1,94 @@
+"""What a person reads of a run: markdown and table rows. Knows no Prefect and no terminal."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tasks.publishing.publish import Published
+from tasks.publishing.shards import Receipt
+from tasks.records.stage_a import QuarantineEntry, StageARecord
+
+
+def throughput(receipts: Iterable[Receipt]) -> tuple[int, float]:
+    """Photos inferred in this run, and photos a second while the engine worked (0 if none were)."""
+    done = [receipt for receipt in receipts if not receipt.reused]
+    photos = sum(receipt.inferred for receipt in done)
+    seconds = sum(receipt.seconds for receipt in done)
+    return photos, photos / seconds if seconds > 0 else 0.0
+
+
+def run_markdown(
+    published: Published,
+    receipts: Sequence[Receipt],
+    quarantine: Sequence[QuarantineEntry],
+    samples: Sequence[StageARecord],
+    exact_match: float | None,
+    seconds: float,
+) -> str:
+    """The page that a person on call reads: counts, throughput, quarantine by reason, sample summaries."""
+    manifest, counts = published.manifest, published.manifest.counts
+    inferred, rate = throughput(receipts)
+    rows = [
+        ("Groups published", f"{counts.groups_published} of {counts.groups}"),
+        ("Photos published", f"{counts.photos_published} of {counts.photos}"),
+        ("Different photos", str(counts.unique_photos)),
+        ("Inferred in this run", f"{inferred} ({rate:.1f} a second)" if inferred else "0 (all reused)"),
+        ("Retried", str(sum(receipt.retried for receipt in receipts if not receipt.reused))),
+        ("Exact summaries", "no answer key" if exact_match is None else f"{exact_match:.2%}"),
+        ("Seconds", f"{seconds:.1f}"),
+        ("Checkpoint", " + ".join(f"`{digest[:12]}`" for digest in (manifest.checkpoint, *manifest.adapters))),
+        ("Manifest", f"`{published.uri}`"),
+        ("sha256", f"`{published.sha256}`"),
+    ]
+    lines = [f"# {_safe(manifest.mission)}", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    lines += ["", "## Quarantine", ""]
+    if quarantine:
+        lines += ["| kind | reason | count | first |", "| --- | --- | --- | --- |"]
+        for row in reasons(quarantine):
+            lines.append(f"| {row['kind']} | {row['reason']} | {row['count']} | {_safe(row['first'])} |")
+    else:
+        lines.append("Nothing was quarantined.")
+    lines += ["", "## Samples", "", "| group | photo | summary |", "| --- | --- | --- |"]
+    lines += [
+        f"| {_safe(record.group_id)} | {_safe(name)} | {_safe(text)} |"
+        for record in samples
+        for name, text in zip(record.images, record.per_image.values(), strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def reasons(quarantine: Iterable[QuarantineEntry]) -> list[dict[str, str]]:
+    """Quarantine by kind and reason, most frequent first, with the first place of each."""
+    entries = list(quarantine)
+    counts = Counter((entry.kind, entry.reason.value) for entry in entries)
+    first: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        first.setdefault((entry.kind, entry.reason.value), entry.key or f"{entry.label or '-'}/{entry.group_id}")
+    return [
+        {"kind": kind, "reason": reason, "count": str(count), "first": first[kind, reason]}
+        for (kind, reason), count in counts.most_common()
+    ]
+
+
+def quarantine_rows(quarantine: Iterable[QuarantineEntry], most: int = 200) -> list[dict[str, str]]:
+    """Table rows, one a quarantined photo or group."""
+    return [
+        {
+            "kind": entry.kind,
+            "label": entry.label or "",
+            "group": entry.group_id,
+            "photo": entry.image or "",
+            "reason": entry.reason.value,
+            "detail": entry.detail,
+            "last text": entry.text or "",
+        }
+        for entry, _ in zip(quarantine, range(most), strict=False)
+    ]
+
+
+def _safe(text: str) -> str:
+    """Names and summaries are not trusted: no markup and no table cells of their own."""
+    return html.escape(text).replace("|", "&#124;").replace("`", "&#96;")

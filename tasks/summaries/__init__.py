@@ -1,0 +1,1 @@
+"""Photos in, validated one-line summaries out."""

@@ -1,0 +1,169 @@
+"""The grammar of a one-line summary: read it, and name every rule that a text breaks. Knows no model.
+
+    summary     = "无关图片" | entry *( "，" entry ) [ "，备注: " text ]
+    entry       = description "×" count
+    description = level *( "/" level )          类型/属性[,属性]/[条件属性]
+    level       = attribute *( "," attribute )
+    count       = "1".."9" *8digit
+
+One line, no final "。", no JSON, no coordinates, no special tokens, equal descriptions merged into one entry.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+GRAMMAR_VERSION = 1
+"""Part of a photo's work key: raise it when a rule changes which texts are accepted."""
+
+IRRELEVANT = "无关图片"
+
+_REMARK = "备注"
+_REMARK_START = "备注: "
+_ENTRY = re.compile(r"(?P<description>[^×]+)×(?P<count>[1-9][0-9]{0,8})")
+_ALMOST_ENTRY = re.compile(r".*[×xX*✕✖]\s*[0-9０-９一二两三四五六七八九十]+\s*")
+_SPECIAL = re.compile(r"<\|[^|>]*\|>|</?(?:think|tool_call|tool_response|ref|box|quad)>")
+_NUMBERS = re.compile(r"[\[(（【]\s*-?\d+(?:\.\d+)?(?:(?:\s+|\s*[,，、;；]\s*)-?\d+(?:\.\d+)?)+\s*[\])）】]")
+_LINE_ENDS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+class Violation(StrEnum):
+    """One rule of the grammar that a text breaks."""
+
+    EMPTY = "empty"
+    CUT_OFF = "cut_off"
+    """The token limit ended the answer, not the model."""
+    SPECIAL_TOKEN = "special_token"
+    MULTIPLE_LINES = "multiple_lines"
+    JSON = "json"
+    COORDINATES = "coordinates"
+    FINAL_PERIOD = "final_period"
+    SPACE = "space"
+    """A space before, after or inside an entry."""
+    BAD_COUNT = "bad_count"
+    """No positive integer behind the sign ×, or another sign in its place."""
+    NO_COUNT = "no_count"
+    """A description without ×N."""
+    EMPTY_LEVEL = "empty_level"
+    """A description with nothing before, between or behind its slashes and commas."""
+    DUPLICATE_ENTRY = "duplicate_entry"
+    """The same description twice; equal objects are merged and counted."""
+    IRRELEVANT_WITH_ENTRIES = "irrelevant_with_entries"
+    """无关图片 and something else on the same line."""
+    EMPTY_REMARK = "empty_remark"
+    BAD_REMARK = "bad_remark"
+    """A remark that does not start with `备注: `."""
+    REMARK_ALONE = "remark_alone"
+    """A remark without any entry before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of object in a photo. `levels` are the path's parts, each a tuple of attributes."""
+
+    description: str
+    count: int
+
+    @property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """The path, split: type first, then attributes, then conditional attributes."""
+        return tuple(tuple(level.split(",")) for level in self.description.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A summary that was read. No entries means 无关图片."""
+
+    entries: tuple[Entry, ...]
+    remark: str | None = None
+
+    @property
+    def irrelevant(self) -> bool:
+        """Whether the photo shows nothing to inspect."""
+        return not self.entries
+
+    def __str__(self) -> str:
+        if self.irrelevant:
+            return IRRELEVANT
+        line = "，".join(f"{entry.description}×{entry.count}" for entry in self.entries)
+        return line if self.remark is None else f"{line}，{_REMARK_START}{self.remark}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text is: the summary if it breaks no rule, and the rules that it breaks, each once, in order."""
+
+    summary: Summary | None
+    violations: tuple[Violation, ...]
+
+
+def read(text: str, *, cut_off: bool = False) -> Reading:
+    """Read a summary. Never raises: whatever the text is, it is a summary or it has violations.
+
+    `cut_off` tells that the token limit ended the text. Nothing is repaired: not even surrounding white space.
+    """
+    found: dict[Violation, None] = {}
+    if cut_off:
+        found[Violation.CUT_OFF] = None
+    if not text.strip():
+        found[Violation.EMPTY] = None
+        return Reading(None, tuple(found))
+    found.update(dict.fromkeys(_line_violations(text)))
+    if text == IRRELEVANT:
+        return Reading(None if found else Summary(()), tuple(found))
+    parts, remark = _split_remark(text, found)
+    entries = [entry for part in parts if (entry := _entry(part, found)) is not None]
+    descriptions = [entry.description for entry in entries]
+    if len(set(descriptions)) < len(descriptions):
+        found[Violation.DUPLICATE_ENTRY] = None
+    return Reading(None if found else Summary(tuple(entries), remark), tuple(found))
+
+
+def _line_violations(text: str) -> list[Violation]:
+    """Rules for the line as a whole."""
+    rules = (
+        (Violation.SPECIAL_TOKEN, bool(_SPECIAL.search(text))),
+        (Violation.MULTIPLE_LINES, bool(_LINE_ENDS.search(text))),
+        (Violation.JSON, text.lstrip().startswith(("{", "[", "```"))),
+        (Violation.COORDINATES, bool(_NUMBERS.search(text))),
+        (Violation.FINAL_PERIOD, text.rstrip().endswith("。")),
+        (Violation.SPACE, text != text.strip()),
+    )
+    return [violation for violation, broken in rules if broken]
+
+
+def _split_remark(text: str, found: dict[Violation, None]) -> tuple[list[str], str | None]:
+    """The entries' texts, and the remark; a remark may hold commas of its own."""
+    head, sign, tail = text.partition("，" + _REMARK)
+    if not sign:
+        if text.startswith(_REMARK):
+            found[Violation.REMARK_ALONE] = None
+            return [], None
+        return text.split("，"), None
+    remark = _REMARK + tail
+    if not remark.startswith(_REMARK_START):
+        found[Violation.BAD_REMARK] = None
+    elif not remark[len(_REMARK_START) :].strip():
+        found[Violation.EMPTY_REMARK] = None
+    elif remark[len(_REMARK_START) :] != remark[len(_REMARK_START) :].strip():
+        found[Violation.SPACE] = None
+    return head.split("，"), remark[len(_REMARK_START) :]
+
+
+def _entry(part: str, found: dict[Violation, None]) -> Entry | None:
+    if part.strip() == IRRELEVANT:
+        found[Violation.IRRELEVANT_WITH_ENTRIES] = None
+        return None
+    match = _ENTRY.fullmatch(part)
+    if match is None:
+        almost = "×" in part or _ALMOST_ENTRY.fullmatch(part)
+        found[Violation.BAD_COUNT if almost else Violation.NO_COUNT] = None
+        return None
+    description = match["description"]
+    if any(char.isspace() for char in description):
+        found[Violation.SPACE] = None
+    if not all(attribute.strip() for level in description.split("/") for attribute in level.split(",")):
+        found[Violation.EMPTY_LEVEL] = None
+    return Entry(description, int(match["count"]))

@@ -1,0 +1,33 @@
+"""The retry ladder: how a photo is asked again when its summary breaks the grammar. Knows no photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from configs.parts import GenerationConfig, LadderConfig
+from tasks.engines.protocol import Decoding
+
+
+def first_rung(generation: GenerationConfig) -> Decoding:
+    """How every photo is asked first."""
+    return Decoding(
+        max_new_tokens=generation.max_new_tokens,
+        temperature=generation.temperature,
+        top_p=generation.top_p,
+        seed=generation.seed,
+    )
+
+
+def retry_rungs(generation: GenerationConfig, ladder: LadderConfig) -> Iterator[Decoding]:
+    """How a photo with a bad summary is asked again, one rung after the other until a summary is good.
+
+    Each rung above temperature 0 samples with a seed of its own, so that a rerun climbs the same ladder.
+    """
+    longer = round(generation.max_new_tokens * ladder.max_new_tokens_factor)
+    for index, temperature in enumerate(ladder.temperatures, start=1):
+        yield Decoding(
+            max_new_tokens=longer,
+            temperature=temperature,
+            top_p=ladder.top_p if temperature > 0 else 1.0,
+            seed=generation.seed + index,
+        )

@@ -1,0 +1,1 @@
+"""Stage-B: from a published run to verdicts a person can act on. So far: tickets."""

@@ -1,0 +1,78 @@
+"""From a published Stage-A run to tickets, one a group. Knows no model."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from blocks.store import Store
+from tasks.publishing.check import read_manifest, read_records
+from tasks.publishing.files import JsonlWriter
+from tasks.publishing.keys import MANIFEST, TICKETS, run_folder
+from tasks.records.jsonl import to_line
+from tasks.records.stage_a import StageARecord
+from tasks.records.stage_b import StageBManifest, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """A Stage-B run that has its tickets: the URI of its manifest and how many tickets there are."""
+
+    uri: str
+    key: str
+    sha256: str
+    run_id: str
+    tickets: int
+
+
+def ticket(record: StageARecord, line: int) -> Ticket:
+    """The ticket of one published group; `line` is the record's line in the published file."""
+    label = record.label
+    return Ticket(
+        ticket_id=f"{record.group_id}@{label.value if label else 'unlabelled'}#{line}",
+        group_id=record.group_id,
+        mission=record.mission,
+        label=label,
+        label_source="folder" if label else "none",
+        stage_a_complete=record.stage_a_complete,
+        images=record.images,
+        summaries=record.per_image,
+        line=line,
+    )
+
+
+def ingest(source: Store, key: str, target: Store, expected: str | None = None) -> Ingested:
+    """Read a Stage-A run strictly and write its tickets and a manifest, the manifest last.
+
+    The run's id is the start of the Stage-A manifest's sha256: the same run makes the same tickets in the same place,
+    however often it is handed over. Raises ManifestError or RecordError (naming the line) for a run that does not check
+    out; then nothing is written.
+    """
+    manifest, digest = read_manifest(source, key, expected)
+    run_id = digest[:16]
+    folder = run_folder("stage_b", manifest.mission, run_id)
+    with tempfile.TemporaryDirectory(prefix="fieldcheck-ingest-") as scratch:
+        writer = JsonlWriter(Path(scratch), TICKETS)
+        for line, record in read_records(source, key, manifest):
+            writer.write([ticket(record, line)])
+        file = writer.close()
+        file.upload(target, folder)
+    own = StageBManifest(
+        run_id=run_id,
+        mission=manifest.mission,
+        source=key,
+        source_sha256=digest,
+        tickets=file.entry.records,
+        files=(file.entry,),
+    )
+    data = to_line(own)
+    target.write(f"{folder}/{MANIFEST}", data)
+    return Ingested(
+        uri=target.uri_of(f"{folder}/{MANIFEST}"),
+        key=f"{folder}/{MANIFEST}",
+        sha256=hashlib.sha256(data).hexdigest(),
+        run_id=run_id,
+        tickets=own.tickets,
+    )

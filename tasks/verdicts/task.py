@@ -1,0 +1,41 @@
+"""Prefect's view of Stage-B's steps."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from blocks.stores import open_store
+from configs.stage_b import StageBConfig
+from tasks.publishing.keys import split_manifest_uri
+from tasks.records.retry import is_retryable
+from tasks.verdicts.ingest import Ingested, ingest
+
+
+@task(
+    name="ingest-tickets",
+    retries=3,
+    retry_delay_seconds=[2, 8, 30],
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_retryable,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def ingest_tickets(config: StageBConfig, checked: str) -> Ingested:
+    """Make the tickets of the run whose manifest has the sha256 that was `checked`.
+
+    Raises ManifestError, RecordError or StoreError.
+    """
+    root, key = split_manifest_uri(config.manifest)
+    source = open_store(root, config.s3)
+    target = open_store(config.store, config.s3) if config.store else source
+    ingested = ingest(source, key, target, checked)
+    get_run_logger().info("%d tickets in %s", ingested.tickets, ingested.uri)
+    create_markdown_artifact(
+        key="stage-b-tickets",
+        markdown=f"# Tickets\n\n| | |\n| --- | --- |\n| Tickets | {ingested.tickets} |\n"
+        f"| Manifest | `{ingested.uri}` |\n| From | `{config.manifest}` |\n",
+        description="Stage-B: tickets of a Stage-A run",
+    )
+    return ingested
