@@ -1,0 +1,158 @@
+"""Sends one object to S3, whole or in parts, with checksums and on condition. Knows no store and no key rule."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from botocore.exceptions import ClientError
+
+from blocks.errors import ObjectCorrupt, ObjectExists, StoreError
+from blocks.s3_errors import Place, status_of, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CompleteMultipartUploadOutputTypeDef,
+        PutObjectOutputTypeDef,
+    )
+
+PART_BYTES = 16 << 20
+MAX_PARTS = 10_000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object on its way: the client, the bucket, the full key in it, and its place for messages."""
+
+    client: S3Client
+    bucket: str
+    key: str
+    place: Place
+
+    def send(self, source: BinaryIO, size: int, *, replace: bool) -> None:
+        """The next `size` bytes of `source`; above 16 MiB in parts, of which one is in memory at a time.
+
+        Raises ObjectExists with replace=False, ObjectCorrupt when the server stored something else.
+        """
+        # The only guard on a server that ignores If-None-Match; elsewhere it saves sending the bytes in vain.
+        if not replace and self._is_there():
+            raise self._exists()
+        if size > PART_BYTES:
+            self._put_parts(source, size, replace=replace)
+        else:
+            self._put(_exactly(source, size, self.place.uri), replace=replace)
+
+    def _put(self, data: bytes, *, replace: bool) -> None:
+        digest = _digest(data)
+
+        def put(condition: dict[str, Any]) -> PutObjectOutputTypeDef:
+            # The digest goes as a header: a trailer of the body, boto3's own way over https, is not known everywhere.
+            return self.client.put_object(
+                Bucket=self.bucket,
+                Key=self.key,
+                Body=data,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=digest,
+                **condition,
+            )
+
+        self._compare(digest, self._unless_there(put, replace=replace).get("ChecksumSHA256"))
+
+    def _put_parts(self, source: BinaryIO, size: int, *, replace: bool) -> None:
+        with translated(self.place):
+            upload = self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, ChecksumAlgorithm="SHA256")
+        upload_id = upload["UploadId"]
+        try:
+            pieces = enumerate(_pieces(source, size, self.place.uri), start=1)
+            parts = [self._put_part(upload_id, number, data) for number, data in pieces]
+            self._complete(upload_id, parts, replace=replace)
+        except BaseException:
+            # Also when we are interrupted: parts that nobody drops are never seen, but they are paid for.
+            with contextlib.suppress(StoreError), translated(self.place):
+                self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.key, UploadId=upload_id)
+            raise
+
+    def _put_part(self, upload_id: str, number: int, data: bytes) -> CompletedPartTypeDef:
+        digest = _digest(data)
+        with translated(self.place):
+            answer = self.client.upload_part(
+                Bucket=self.bucket,
+                Key=self.key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=data,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=digest,
+            )
+        self._compare(digest, answer.get("ChecksumSHA256"))
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": digest}
+
+    def _complete(self, upload_id: str, parts: Sequence[CompletedPartTypeDef], *, replace: bool) -> None:
+        def complete(condition: dict[str, Any]) -> CompleteMultipartUploadOutputTypeDef:
+            return self.client.complete_multipart_upload(
+                Bucket=self.bucket, Key=self.key, UploadId=upload_id, MultipartUpload={"Parts": parts}, **condition
+            )
+
+        theirs = self._unless_there(complete, replace=replace).get("ChecksumSHA256")
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html: the digest of
+        # the parts' digests, then a dash and their number.
+        digests = b"".join(b64decode(part["ChecksumSHA256"]) for part in parts)
+        self._compare(_digest(digests), theirs and theirs.partition("-")[0])
+
+    def _unless_there(self, request: Callable[[dict[str, Any]], _T], *, replace: bool) -> _T:
+        """The answer to `request`, sent with the condition that nothing is there if nothing may be replaced."""
+        with translated(self.place):
+            if replace:
+                return request({})
+            try:
+                return request({"IfNoneMatch": "*"})
+            except ClientError as error:
+                status = status_of(error)
+                # 409 is a race that is not decided yet: the other write may still fail, then ours is worth a retry.
+                if status == 412 or (status == 409 and self._is_there()):
+                    raise self._exists() from error
+                if status != 501:
+                    raise
+                return request({})  # the server knows no conditions; we looked before we sent
+
+    def _is_there(self) -> bool:
+        with translated(self.place):
+            try:
+                self.client.head_object(Bucket=self.bucket, Key=self.key)
+            except ClientError as error:
+                if status_of(error) == 404:
+                    return False
+                raise
+        return True
+
+    def _exists(self) -> ObjectExists:
+        return ObjectExists("the object is there already and must not be replaced", uri=self.place.uri)
+
+    def _compare(self, ours: str, theirs: str | None) -> None:
+        if theirs and theirs != ours:
+            message = f"the server stored SHA-256 {theirs} and we sent {ours}: write the object again"
+            raise ObjectCorrupt(message, uri=self.place.uri)
+
+
+def _digest(data: bytes) -> str:
+    return b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def _pieces(source: BinaryIO, size: int, uri: str) -> Iterator[bytes]:
+    step = max(PART_BYTES, -(-size // MAX_PARTS))
+    for start in range(0, size, step):
+        yield _exactly(source, min(step, size - start), uri)
+
+
+def _exactly(source: BinaryIO, size: int, uri: str) -> bytes:
+    data = source.read(size)
+    if len(data) != size:
+        raise ObjectCorrupt("the file became shorter while it was read: write it to its end first", uri=uri)
+    return data

@@ -1,0 +1,79 @@
+"""The store protocol: objects by key under one root. Knows keys and bytes, not what they mean or where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store knows of an object without reading it: key and size in bytes."""
+
+    key: str
+    size: int
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Objects by key, under one root URI. Keys are `/`-separated, relative, without `.` or `..` parts.
+
+    A write is atomic: a reader sees the whole object or none. Every method raises the leaves of
+    `blocks.errors.StoreError` and nothing else.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Root URI, without a trailing slash: an absolute path, or `s3://bucket/prefix`."""
+        ...
+
+    def uri_of(self, key: str) -> str:
+        """URI of one object, for messages and manifests."""
+        ...
+
+    def check(self, *, write: bool = False) -> None:
+        """Fail now, with the reason, if the root cannot be used (no bucket, no access, unreachable).
+
+        With write=False the root must exist and be readable. With write=True it must also take objects; a local
+        directory is then made if it is missing. Leaves nothing visible behind.
+        """
+        ...
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Size of an object, or None if there is none."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """The whole object. Raises ObjectMissing."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """The object as a binary stream to read from; close it. Raises ObjectMissing."""
+        ...
+
+    def write(self, key: str, data: bytes, *, replace: bool = True) -> ObjectInfo:
+        """Store `data` under `key`, atomically. With replace=False raises ObjectExists if it is there already
+        (as far as the server enforces that)."""
+        ...
+
+    def upload(self, key: str, source: BinaryIO, *, replace: bool = True) -> ObjectInfo:
+        """Like write, from a seekable stream of any size, from where it stands to its end; large objects go up in
+        parts. What the stream itself raises passes unchanged."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Every object under `prefix` (a key followed by `/`, or empty for all), in no promised order.
+
+        Names are as found: one that others wrote may not be a key, and reading it then raises BadKey.
+        """
+        ...
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names of the direct sub-folders under `prefix`, without slashes. A local directory counts when it is
+        empty; S3 has no empty folders."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error if it is not there."""
+        ...

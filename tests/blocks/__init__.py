@@ -1,0 +1,1 @@
+"""Tests of the stores and of the Prefect blocks that configure them."""

@@ -1,0 +1,266 @@
+"""What only a store in a bucket must do: who is let in, what a broken server or connection becomes."""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+from prefect_aws import AwsCredentials
+from pydantic import SecretStr
+
+from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
+from blocks.s3_store import S3Store
+from configs.stores import S3Location, S3Options
+from tests.blocks.fake_s3 import Answer, error, fake_s3
+from tests.servers import S3Server, free_port
+
+KEYS = AwsCredentials(aws_access_key_id="wrong", aws_secret_access_key=SecretStr("wrong-secret"))
+
+
+def store_on(server: S3Server, bucket: str, prefix: str = "", credentials: AwsCredentials | None = None) -> S3Store:
+    options = S3Options(endpoint_url=server.endpoint, max_attempts=1, connect_timeout=5, read_timeout=20)
+    return S3Store(S3Location(bucket, prefix), options, credentials or server.credentials())
+
+
+def all_uses(store: S3Store) -> list[Callable[[], object]]:
+    return [
+        store.check,
+        lambda: store.check(write=True),
+        lambda: store.stat("a"),
+        lambda: store.read("a"),
+        lambda: store.open("a"),
+        lambda: store.write("a", b"x"),
+        lambda: store.write("a", b"x", replace=False),
+        lambda: store.upload("a", io.BytesIO(b"x")),
+        lambda: list(store.list()),
+        lambda: list(store.folders()),
+        lambda: store.delete("a"),
+    ]
+
+
+def test_uris() -> None:
+    assert S3Store(S3Location("bucket", "a/b")).uri_of("c") == "s3://bucket/a/b/c"
+    assert S3Store(S3Location("bucket")).uri_of("c") == "s3://bucket/c"
+    assert repr(S3Store(S3Location("bucket"))) == "S3Store('s3://bucket')"
+
+
+def test_a_prefix_is_a_wall(moto_bucket: tuple[S3Server, str]) -> None:
+    server, bucket = moto_bucket
+    name = uuid.uuid4().hex
+    inside, neighbour, whole = (store_on(server, bucket, prefix) for prefix in (name, name + "2", ""))
+    inside.write("a", b"1")
+    neighbour.write("a", b"22")
+    assert [(info.key, info.size) for info in inside.list()] == [("a", 1)]
+    assert whole.read(f"{name}/a") == b"1"
+    assert name in set(whole.folders())
+
+
+def test_prefix_and_key_share_the_limit(moto_bucket: tuple[S3Server, str]) -> None:
+    prefix = "/".join(["p" * 200] * 4)
+    key = "/".join(["k" * 200] * 2)
+    with pytest.raises(BadKey, match="together"):
+        store_on(*moto_bucket, prefix).write(key, b"x")
+
+
+def test_folder_marks_and_odd_names_of_others(moto_bucket: tuple[S3Server, str]) -> None:
+    server, bucket = moto_bucket
+    prefix = uuid.uuid4().hex
+    client = server.client()
+    for key in ("mark/", "a//b", "../up", "ok"):
+        client.put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=b"x")
+    store = store_on(server, bucket, prefix)
+    assert {info.key for info in store.list()} == {"a//b", "../up", "ok"}
+    assert set(store.folders()) == {"mark", "a", ".."}
+    assert list(store.folders("a")) == []
+    with pytest.raises(BadKey):
+        store.read("a//b")
+
+
+@pytest.mark.parametrize("kind", ["moto", "rclone"])
+def test_missing_bucket(kind: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(f"{kind}_server")
+    store = store_on(server, "no-such-bucket", "x")
+    for use in (
+        store.check,
+        lambda: store.check(write=True),
+        lambda: list(store.list()),
+        lambda: list(store.folders()),
+    ):
+        with pytest.raises(ObjectMissing, match="create the bucket") as caught:
+            use()
+        assert "no-such-bucket" in str(caught.value)
+        assert server.endpoint in str(caught.value)
+
+
+def test_wrong_credentials(rclone_bucket: tuple[S3Server, str]) -> None:
+    server, bucket = rclone_bucket
+    own = AwsCredentials(aws_access_key_id=server.access_key, aws_secret_access_key=SecretStr("wrong-secret"))
+    for store in (store_on(server, bucket, "x", credentials) for credentials in (KEYS, own)):
+        for use in all_uses(store):
+            with pytest.raises(StoreDenied, match="credentials") as caught:
+                use()
+            assert "wrong-secret" not in str(caught.value)
+
+
+def test_no_credentials_at_all(rclone_bucket: tuple[S3Server, str]) -> None:
+    server, bucket = rclone_bucket
+    # Its own timeout: clients are kept for equal settings, with the credentials that they found.
+    options = S3Options(endpoint_url=server.endpoint, max_attempts=1, connect_timeout=4.5)
+    with pytest.raises(StoreDenied, match="NoCredentialsError"):
+        S3Store(S3Location(bucket), options).check()
+
+
+def test_a_profile_that_does_not_exist(moto_bucket: tuple[S3Server, str]) -> None:
+    with pytest.raises(StoreDenied, match="ProfileNotFound"):
+        store_on(*moto_bucket, "x", AwsCredentials(profile_name="nobody")).check()
+
+
+def test_the_environment_is_enough(rclone_bucket: tuple[S3Server, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    server, bucket = rclone_bucket
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    store = S3Store(S3Location(bucket, uuid.uuid4().hex), S3Options(connect_timeout=4.25))
+    store.write("a", b"x")
+    assert store.read("a") == b"x"
+
+
+def test_nobody_listens() -> None:
+    options = S3Options(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=2, connect_timeout=1)
+    store = S3Store(S3Location("bucket"), options, KEYS)
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="no connection") as caught:
+        store.check()
+    assert time.monotonic() - started < 5
+    assert caught.value.retryable
+    assert "endpoint_url" in str(caught.value)
+
+
+def test_a_server_that_hangs() -> None:
+    started = time.monotonic()
+    with fake_s3(lambda _: Answer(hang=30), read_timeout=0.3) as (store, seen):
+        with pytest.raises(StoreUnavailable, match="in time"):
+            store.read("a")
+        assert len(seen) == 1
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "leaf"),
+    [
+        (error(503, "SlowDown"), StoreUnavailable),
+        (error(500, "InternalError"), StoreUnavailable),
+        (error(429, "TooManyRequests"), StoreUnavailable),
+        (error(507, "InsufficientStorage"), StoreFull),
+        (error(403, "AccessDenied"), StoreDenied),
+        (error(400, "AuthorizationHeaderMalformed"), StoreDenied),
+        (Answer(502, b"<html><body>Bad Gateway</body></html>"), StoreUnavailable),
+        (Answer(502), StoreUnavailable),
+        # With a checksum header botocore trips over its own stream: boto/boto3#4754 and #4765.
+        (Answer(500, b"<Error/>", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}), StoreUnavailable),
+        (Answer(403, b"<Error/>", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}), StoreDenied),
+    ],
+)
+def test_answers(answer: Answer, leaf: type[StoreError]) -> None:
+    with fake_s3(lambda _: answer) as (store, _):
+        for use in all_uses(store):
+            with pytest.raises(leaf) as caught:
+                use()
+            assert type(caught.value) is leaf
+            assert "secret-token" not in str(caught.value)
+
+
+def test_a_missing_object_without_a_word() -> None:
+    with fake_s3(lambda _: Answer(404, b"no XML at all")) as (store, _):
+        with pytest.raises(ObjectMissing):
+            store.read("a")
+        assert store.stat("a") is None
+        store.delete("a")
+
+
+def test_an_answer_that_is_not_s3() -> None:
+    with fake_s3(lambda _: Answer(200, b"<html><p>Log in to the guest network")) as (store, _):
+        for use in (store.check, lambda: list(store.list())):
+            with pytest.raises(StoreUnavailable):
+                use()
+
+
+def test_a_body_that_breaks_off() -> None:
+    with fake_s3(lambda _: Answer(200, bytes(1000), promised=5000)) as (store, _):
+        with pytest.raises(StoreUnavailable, match="broke"):
+            store.read("a")
+        with store.open("a") as stream, pytest.raises(StoreUnavailable, match="broke"):
+            deque(iter(lambda: stream.read(300), b""))
+
+
+def test_a_body_that_stalls() -> None:
+    with fake_s3(lambda _: Answer(200, bytes(1000), promised=5000, stall=30), read_timeout=0.3) as (store, _):
+        for read in (lambda stream: stream.read(), lambda stream: [stream.read(600) for _ in range(3)]):
+            with store.open("a") as stream, pytest.raises(StoreUnavailable, match="in time"):
+                read(stream)
+
+
+def test_a_body_that_is_not_what_was_stored() -> None:
+    headers = {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}
+    with fake_s3(lambda _: Answer(200, b"damaged", headers)) as (store, _):
+        with pytest.raises(ObjectCorrupt, match="checksum"):
+            store.read("a")
+        with store.open("a") as stream, pytest.raises(ObjectCorrupt):
+            deque(iter(lambda: stream.read(3), b""))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Answer(200, b"go", promised=4),
+        Answer(200, b"evil", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}),
+        error(503, "SlowDown"),
+    ],
+)
+def test_a_bad_body_is_read_again(bad: Answer) -> None:
+    answers = iter([bad, Answer(200, b"good")])
+    with fake_s3(lambda _: next(answers), max_attempts=2) as (store, seen):
+        assert store.read("a") == b"good"
+    assert len(seen) == 2
+
+
+def test_the_body_is_closed_with_the_stream(moto_bucket: tuple[S3Server, str]) -> None:
+    store = store_on(*moto_bucket, uuid.uuid4().hex)
+    store.write("a", bytes(100_000))
+    for _ in range(40):  # more than the pool of connections holds
+        store.open("a").close()
+    stream = store.open("a")
+    stream.close()
+    with pytest.raises(ValueError, match="closed"):
+        stream.read()
+
+
+def test_check_leaves_no_upload_behind(moto_bucket: tuple[S3Server, str]) -> None:
+    server, bucket = moto_bucket
+    store_on(server, bucket, uuid.uuid4().hex).check(write=True)
+    assert "Uploads" not in server.client().list_multipart_uploads(Bucket=bucket)
+
+
+def test_check_notices_that_nothing_can_be_written() -> None:
+    listing = Answer(200, b"<ListBucketResult></ListBucketResult>")
+    with fake_s3(lambda request: listing if request.method == "GET" else error(403, "AccessDenied")) as (store, _):
+        store.check()
+        with pytest.raises(StoreDenied):
+            store.check(write=True)
+
+
+def test_an_endpoint_of_the_block_that_is_no_url() -> None:
+    credentials = AwsCredentials.model_validate({"aws_client_parameters": {"endpoint_url": "nonsense"}})
+    with pytest.raises(StoreDenied, match="credentials block"):
+        S3Store(S3Location("bucket"), None, credentials).check()
+
+
+def test_passwords_in_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:hunter2@127.0.0.1:{free_port()}")
+    with pytest.raises(StoreError) as caught:
+        S3Store(S3Location("bucket"), S3Options(max_attempts=1), KEYS).check()
+    assert "hunter2" not in str(caught.value)
