@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler,
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
 
 from configs.stage_a import StageAConfig
-from configs.stage_b import StageBConfig
-from configs.stores import S3Options
+from configs.stage_b import StageBConfig, VerifyConfig
 
 TypedT = TypeVar("TypedT", bound="Typed")
 
@@ -63,14 +62,10 @@ class StageBCommand(Typed, StageBConfig):
     """Check a published Stage-A run and make a ticket of each of its groups."""
 
 
-class VerifyCommand(BaseModel):
+class VerifyCommand(Typed, VerifyConfig):
     """Re-read a published run: every digest, every record. Exit code 1 and the object's name if one differs."""
 
-    model_config = ConfigDict(extra="forbid")
-
     manifest: CliPositionalArg[str] = Field(description="URI of a manifest.json: a path, or s3://bucket/key.")
-    sha256: str | None = Field(None, description="Expected sha256 of the manifest.")
-    s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
 
 
 class MissionsCommand(BaseModel):

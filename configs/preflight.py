@@ -15,7 +15,7 @@ from configs.errors import ConfigError, Fault
 from configs.missions import known_missions, nearest
 from configs.parts import VISUAL_TOKEN_PIXELS
 from configs.stage_a import StageAConfig
-from configs.stage_b import StageBConfig
+from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import LocalLocation, parse_store_uri
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
@@ -44,17 +44,22 @@ def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> I
 
 def check_stage_b(config: StageBConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
     """Everything wrong with a Stage-B configuration."""
+    yield from check_verify(config, skip)
+    if config.store is not None and "store" not in skip:
+        yield from _store("store", config.store)
+
+
+def check_verify(config: VerifyConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with the name of a published run."""
     if "manifest" not in skip:
         if not config.manifest:
-            yield Fault("manifest", "is not given", "give the URI of a Stage-A manifest.json")
+            yield Fault("manifest", "is not given", "give the URI of a manifest.json")
         elif not config.manifest.endswith("/manifest.json"):
             yield Fault("manifest", f"{config.manifest} is not a manifest", "give the URI that ends in /manifest.json")
         else:
             yield from _store("manifest", config.manifest)
             if not config.manifest.startswith("s3://") and not Path(config.manifest).is_file():
                 yield Fault("manifest", f"there is no file {config.manifest}", "give the path a Stage-A run printed")
-    if config.store is not None and "store" not in skip:
-        yield from _store("store", config.store)
 
 
 def _mission(config: StageAConfig) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -21,9 +21,9 @@ from pydantic_settings import (
 )
 
 from configs.errors import ConfigError, Fault
-from configs.preflight import check_stage_a, check_stage_b
+from configs.preflight import check_stage_a, check_stage_b, check_verify
 from configs.stage_a import StageAConfig
-from configs.stage_b import StageBConfig
+from configs.stage_b import StageBConfig, VerifyConfig
 
 ENV_PREFIX = "FIELDCHECK_"
 PROFILES_DIR = Path(__file__).parent / "profiles"
@@ -37,16 +37,17 @@ def load_stage_a(given: Mapping[str, Any], profile: str | None = None) -> StageA
     Raises ConfigError with every fault, those of single fields and those found by looking at paths, missions
     and budgets. Loads no model and imports no torch.
     """
-    raw, faults = merge(StageAConfig, given, profile)
-    config, more = validate(StageAConfig, raw)
-    return _judged(config, [*faults, *more, *check_stage_a(config, skip=_places(more))])
+    return _load(StageAConfig, check_stage_a, given, profile)
 
 
 def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
     """One frozen Stage-B configuration; like `load_stage_a`."""
-    raw, faults = merge(StageBConfig, given, profile)
-    config, more = validate(StageBConfig, raw)
-    return _judged(config, [*faults, *more, *check_stage_b(config, skip=_places(more))])
+    return _load(StageBConfig, check_stage_b, given, profile)
+
+
+def load_verify(given: Mapping[str, Any], profile: str | None = None) -> VerifyConfig:
+    """What `fieldcheck verify` is told; like `load_stage_a`."""
+    return _load(VerifyConfig, check_verify, given, profile)
 
 
 def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
@@ -60,7 +61,9 @@ def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) 
             env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore"
         )
 
-    merged: dict[str, Any] = deepcopy(values)
+    # A profile may serve several commands: what only another one knows is not for this one.
+    elsewhere = {*StageAConfig.model_fields, *StageBConfig.model_fields} - {*kind.model_fields}
+    merged: dict[str, Any] = {key: deepcopy(value) for key, value in values.items() if key not in elsewhere}
     for source in (partial(DotEnvSettingsSource, Layers, env_file=".env"), partial(EnvSettingsSource, Layers)):
         try:
             layer = source()()
@@ -110,7 +113,16 @@ def read_profile(profile: str) -> tuple[dict[str, Any], list[Fault]]:
     return values, []
 
 
-def _judged(config: ConfigT, faults: list[Fault]) -> ConfigT:
+def _load(
+    kind: type[ConfigT],
+    check: Callable[[ConfigT, frozenset[str]], Iterable[Fault]],
+    given: Mapping[str, Any],
+    profile: str | None,
+) -> ConfigT:
+    raw, faults = merge(kind, given, profile)
+    config, more = validate(kind, raw)
+    faulty = frozenset(fault.where for fault in more)
+    faults = [*faults, *more, *check(config, faulty)]
     if faults:
         raise ConfigError(faults)
     return config
@@ -158,7 +170,3 @@ def _fault(place: tuple[int | str, ...], message: str, kind: str, value: object)
 
 def _variable(place: tuple[int | str, ...]) -> str:
     return ENV_PREFIX + "__".join(str(part).upper() for part in place if isinstance(part, str))
-
-
-def _places(faults: list[Fault]) -> frozenset[str]:
-    return frozenset(fault.where for fault in faults)

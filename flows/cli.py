@@ -20,7 +20,7 @@ from pydantic_settings import CliApp, SettingsError, get_subcommand
 from configs.cli import Fieldcheck, MissionsCommand, StageACommand, StageBCommand, VerifyCommand
 from configs.errors import ConfigError, FieldcheckError
 from configs.missions import known_missions
-from configs.settings import load_stage_a, load_stage_b
+from configs.settings import load_stage_a, load_stage_b, load_verify
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -95,11 +95,12 @@ def _verify(command: VerifyCommand) -> int:
     from tasks.publishing.check import check_run
     from tasks.publishing.keys import split_manifest_uri
 
-    root, key = split_manifest_uri(command.manifest)
-    checked = check_run(open_store(root, command.s3), key, command.sha256)
+    config = load_verify(command.given(), command.profile)
+    root, key = split_manifest_uri(config.manifest)
+    checked = check_run(open_store(root, config.s3), key, config.sha256)
     return _print(
         {
-            "manifest": command.manifest,
+            "manifest": config.manifest,
             "sha256": checked.sha256,
             "stage": checked.stage,
             "mission": checked.manifest.mission,

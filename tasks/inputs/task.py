@@ -25,6 +25,8 @@ from tasks.records.retry import is_retryable
 def verify_inputs(config: StageAConfig) -> InputReport:
     """Find the mission's groups and verify them. Raises NothingToDo, InputRejected in a strict run, or StoreError."""
     log = get_run_logger()
+    # A store that takes no objects is found out here and not after an hour on the GPU.
+    open_store(config.store, config.s3).check(write=True)
     root = open_store(config.input_root, config.s3)
     root.check()
     report = verify(root, discover(root, config.mission), config.inputs, headers=config.verify_inputs)

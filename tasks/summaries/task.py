@@ -27,7 +27,6 @@ from tasks.summaries.plan import identity, plan_shards
 from tasks.summaries.prompts import Prompt, summary_prompt
 from tasks.summaries.score import read_answer_key, score
 
-
 _LOGGED = 20
 """Bad photos of one shard that are logged one by one."""
 

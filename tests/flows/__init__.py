@@ -1,0 +1,1 @@
+"""Tests of the flows, on a real Prefect server."""

@@ -1,0 +1,29 @@
+"""Fixtures of the flow tests: a small input root cut from the demo's photos. Knows no store."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.demo import Demo
+
+MISSION = "挡风板安装检查"
+
+
+@pytest.fixture(scope="session")
+def small_root(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five groups of the first demo mission: the resubmitted one twice, an unlabelled one, the one with the truncated
+    photo, and the empty one."""
+    root = tmp_path_factory.mktemp("photos")
+    kept = (
+        "审核不通过/QC-20260305-0005",
+        "审核通过/QC-20260305-0005",
+        "QC-20260310-0011",
+        "审核不通过/QC-20260308-0008",
+        "QC-20260310-0012",
+    )
+    for group in kept:
+        shutil.copytree(Path(demo.photos) / MISSION / group, root / MISSION / group)
+    return root

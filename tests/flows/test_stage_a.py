@@ -1,0 +1,259 @@
+"""Stage-A from photos to tickets, on the real checkpoint, a real Prefect server and real stores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.states import StateType
+
+from blocks.stores import open_store
+from configs.errors import ConfigError
+from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig
+from configs.stores import S3Options
+from flows.stage_a import stage_a
+from tasks.publishing.check import check_run
+from tasks.publishing.keys import latest_key, records_name, split_manifest_uri
+from tasks.records.errors import InputRejected, ManifestError, NothingToDo, RecordError
+from tasks.records.progress import Tick, listening
+from tests.demo import Demo
+from tests.flows.conftest import MISSION
+from tests.servers import S3Server
+
+pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+KEYS = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image"]
+
+
+@pytest.fixture(scope="module")
+def given(demo: Demo, small_root: Path) -> dict[str, Any]:
+    """What the tests of this file have in common."""
+    return {
+        "mission": MISSION,
+        "input_root": str(small_root),
+        "checkpoint": demo.checkpoint,
+        "device": "cpu",
+        "generation": GenerationConfig(max_new_tokens=96),
+        "engine": EngineConfig(batch_size=8),
+    }
+
+
+@pytest.fixture(scope="module")
+def local_run(given: dict[str, Any], demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One undisturbed run into a local store."""
+    store = tmp_path_factory.mktemp("store")
+    return stage_a(**given, store=str(store), answer_key=demo.answers)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def run_files(summary: dict[str, Any], s3: S3Options | None = None) -> dict[str, bytes]:
+    """Every file of a published run, by name."""
+    root, key = split_manifest_uri(summary["manifest"])
+    store = open_store(root, s3)
+    folder = key.rpartition("/")[0]
+    return {info.key.rpartition("/")[2]: store.read(info.key) for info in store.list(folder + "/")}
+
+
+def test_the_published_records_have_the_six_keys_in_order(local_run: dict[str, Any]) -> None:
+    folder = Path(local_run["manifest"]).parent
+    records = lines(folder / records_name(MISSION))
+    assert [list(record) for record in records] == [KEYS] * 3
+    assert [(r["group_id"], r["label"]) for r in records] == [
+        ("QC-20260305-0005", "审核不通过"),
+        ("QC-20260305-0005", "审核通过"),
+        ("QC-20260310-0011", None),
+    ]
+    for record in records:
+        assert list(record["per_image"]) == [f"image_{n}" for n in range(1, len(record["images"]) + 1)]
+
+
+def test_the_summaries_are_those_of_the_answer_key(local_run: dict[str, Any]) -> None:
+    assert local_run["answered"] >= 12
+    assert local_run["exact_match"] >= 0.9
+
+
+def test_bad_groups_are_in_quarantine_with_typed_reasons(local_run: dict[str, Any]) -> None:
+    entries = lines(Path(local_run["manifest"]).parent / "quarantine.jsonl")
+    found = [(entry["kind"], entry["group_id"], entry["reason"]) for entry in entries]
+    assert found == [
+        ("photo", "QC-20260308-0008", "truncated_image"),
+        ("group", "QC-20260308-0008", "photo_rejected"),
+        ("group", "QC-20260310-0012", "empty_group"),
+    ]
+    assert local_run["quarantined"] == 2
+
+
+def test_a_photo_in_two_groups_is_inferred_once(local_run: dict[str, Any]) -> None:
+    provenance = lines(Path(local_run["manifest"]).parent / "provenance.jsonl")
+    keys = [line["work_key"] for line in provenance]
+    assert len(set(keys)) == len(keys) - 3
+    # The bad group's whole photos are inferred too: they will not be again once it is mended.
+    assert local_run["inferred"] == len(set(keys)) + 3
+
+
+def test_stage_b_has_one_ticket_a_group(local_run: dict[str, Any]) -> None:
+    tickets = lines(Path(local_run["stage_b"]["manifest"]).parent / "tickets.jsonl")
+    assert len(tickets) == 3
+    assert len({ticket["ticket_id"] for ticket in tickets}) == 3
+    assert [ticket["label_source"] for ticket in tickets] == ["folder", "folder", "none"]
+
+
+def test_the_pointer_names_the_run(local_run: dict[str, Any]) -> None:
+    root, key = split_manifest_uri(local_run["manifest"])
+    latest = json.loads(open_store(root).read(latest_key(MISSION)))
+    assert (latest["manifest"], latest["sha256"], latest["sequence"]) == (key, local_run["sha256"], 1)
+
+
+def test_the_run_again_infers_nothing_and_publishes_nothing(given: dict[str, Any], local_run: dict[str, Any]) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    before = {
+        path: path.stat().st_mtime_ns for path in Path(root).rglob("*") if "stage_a" in path.parts and path.is_file()
+    }
+    again = stage_a(**given, store=root)
+    after = {
+        path: path.stat().st_mtime_ns for path in Path(root).rglob("*") if "stage_a" in path.parts and path.is_file()
+    }
+    assert again["inferred"] == 0
+    assert (again["manifest"], again["sha256"]) == (local_run["manifest"], local_run["sha256"])
+    assert after == before
+
+
+def test_batch_size_and_shard_size_change_no_byte(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = {**given, "engine": EngineConfig(batch_size=2, prepare_workers=1), "shard_photos": 4}
+    other = stage_a(**changed, store=str(tmp_path))
+    assert other["inferred"] == local_run["inferred"]
+    assert run_files(other) == run_files(local_run)
+
+
+@pytest.mark.parametrize("server", ["moto_server", "rclone_server"])
+def test_a_run_on_s3_is_the_local_run_byte_for_byte(
+    server: str,
+    given: dict[str, Any],
+    local_run: dict[str, Any],
+    small_root: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3: S3Server = request.getfixturevalue(server)
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    options = S3Options(endpoint_url=s3.endpoint, region="us-east-1")
+    bucket = s3.new_bucket()
+    client = s3.client()
+    for path in small_root.rglob("*"):
+        if path.is_file():
+            client.put_object(Bucket=bucket, Key=f"in/{path.relative_to(small_root)}", Body=path.read_bytes())
+    # S3 has no empty folders; what stands for one is an empty object whose name ends in a slash.
+    client.put_object(Bucket=bucket, Key=f"in/{MISSION}/QC-20260310-0012/", Body=b"")
+    remote = {**given, "input_root": f"s3://{bucket}/in", "store": f"s3://{bucket}/out", "s3": options}
+    summary = stage_a(**remote)
+    assert summary["manifest"].startswith(f"s3://{bucket}/out/stage_a/")
+    assert run_files(summary, options) == run_files(local_run)
+    root, key = split_manifest_uri(summary["manifest"])
+    store = open_store(root, options)
+    assert check_run(store, key).sha256 == local_run["sha256"]
+    for name, data in run_files(summary, options).items():
+        victim = f"{key.rpartition('/')[0]}/{name}"
+        store.write(victim, data[:40] + bytes([data[40] ^ 1]) + data[41:])
+        with pytest.raises((ManifestError, RecordError), match=name):
+            check_run(store, key)
+        store.write(victim, data)
+
+
+def test_base_and_adapter_run_through_the_flow(
+    given: dict[str, Any], local_run: dict[str, Any], demo: Demo, tmp_path: Path
+) -> None:
+    adapted = stage_a(**given, adapters=[demo.adapter], answer_key=demo.adapter_answers, store=str(tmp_path))
+    assert adapted["exact_match"] >= 0.9
+    assert adapted["sha256"] != local_run["sha256"]
+    manifest = json.loads(Path(adapted["manifest"]).read_text(encoding="utf-8"))
+    base = json.loads(Path(local_run["manifest"]).read_text(encoding="utf-8"))
+    assert manifest["checkpoint"] == base["checkpoint"]
+    assert (len(manifest["adapters"]), len(base["adapters"])) == (1, 0)
+
+
+def test_a_summary_that_stays_bad_is_quarantined_with_its_text(given: dict[str, Any], tmp_path: Path) -> None:
+    """Three tokens cut every answer off: the ladder ends, nothing is published, every line says why."""
+    short = {**given, "generation": GenerationConfig(max_new_tokens=3), "ladder": LadderConfig(temperatures=(0.0, 0.5))}
+    summary = stage_a(**short, store=str(tmp_path))
+    folder = Path(summary["manifest"]).parent
+    assert (folder / records_name(MISSION)).read_bytes() == b""
+    entries = lines(folder / "quarantine.jsonl")
+    bad = [entry for entry in entries if entry["reason"] == "summary_invalid"]
+    assert bad
+    assert all("cut_off" in entry["violations"] and entry["text"] and "3 attempts" in entry["detail"] for entry in bad)
+    assert summary["quarantined"] == summary["groups"]
+    assert summary["stage_b"]["tickets"] == 0
+
+
+def test_no_mission_reads_any_folder_without_a_focus(given: dict[str, Any], small_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "随便看看").symlink_to(small_root / MISSION, target_is_directory=True)
+    import shutil
+
+    (tmp_path / "in" / "随便看看").unlink()
+    shutil.copytree(small_root / MISSION / "QC-20260310-0011", tmp_path / "in" / "随便看看" / "QC-20260310-0011")
+    changed = {**given, "mission": "随便看看", "no_mission": True, "input_root": str(tmp_path / "in")}
+    summary = stage_a(**changed, store=str(tmp_path / "out"))
+    assert (summary["groups"], summary["quarantined"]) == (1, 0)
+    assert json.loads(Path(summary["manifest"]).read_text(encoding="utf-8"))["no_mission"] is True
+
+
+def test_a_strict_run_fails_on_a_rejected_group(given: dict[str, Any], small_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputRejected, match="QC-20260310-0012: empty_group"):
+        stage_a(**given, inputs=InputConfig(strict=True), store=str(tmp_path))
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_mission_without_groups_fails(given: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "in" / MISSION).mkdir(parents=True)
+    with pytest.raises(NothingToDo, match="no group"):
+        stage_a(**{**given, "input_root": str(tmp_path / "in")}, store=str(tmp_path / "out"))
+
+
+def test_wrong_parameters_are_refused_together_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        stage_a(mission="挡风板安装检", input_root="nowhere", store=str(tmp_path), checkpoint="nowhere")
+    assert [fault.where for fault in caught.value.faults] == ["mission", "input_root", "checkpoint"]
+
+
+def test_progress_is_heard_for_every_photo(given: dict[str, Any], tmp_path: Path) -> None:
+    heard: list[Tick] = []
+    with listening(heard.append):
+        summary = stage_a(**given, shard_photos=5, store=str(tmp_path))
+    assert [tick.done for tick in heard] == list(range(1, summary["inferred"] + 1))
+    assert {tick.total for tick in heard} == {summary["inferred"]}
+
+
+def test_the_ui_has_a_graph_and_readable_artifacts(given: dict[str, Any], tmp_path: Path) -> None:
+    state = stage_a(**given, store=str(tmp_path), return_state=True)
+    assert state.type is StateType.COMPLETED
+
+    async def look() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with get_client() as client:
+            runs = await client.read_task_runs()
+            mine = {
+                run.name.rpartition("-")[0]: run for run in runs if run.flow_run_id == state.state_details.flow_run_id
+            }
+            found = await client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="stage-a-air-baffle%"))
+            )
+            return mine, {artifact.key: artifact for artifact in found}
+
+    runs, artifacts = asyncio.run(look())
+    by_task = {run.name.split("-")[0]: run for run in runs.values()}
+    assert "gpu" in next(run for run in runs.values() if run.name.startswith("infer-shard")).tags
+    assert by_task["plan"].task_inputs["report"], "the plan depends on the verified inputs in the run graph"
+    assert "QC-20260310-0011" in artifacts["stage-a-air-baffle"].data
+    table = json.loads(artifacts["stage-a-air-baffle-quarantine"].data)
+    assert {row["reason"] for row in table} == {"truncated_image", "photo_rejected", "empty_group"}
