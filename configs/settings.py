@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -29,6 +29,12 @@ ENV_PREFIX = "FIELDCHECK_"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+_ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore")
+
+
+class _Layer(BaseSettings):
+    model_config = _ENV
 
 
 def load_stage_a(given: Mapping[str, Any], profile: str | None = None) -> StageAConfig:
@@ -57,22 +63,20 @@ def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) 
     values, faults = read_profile(profile) if profile else ({}, [])
 
     class Layers(BaseSettings, kind):  # type: ignore[misc, valid-type]
-        model_config = SettingsConfigDict(
-            env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore"
-        )
+        model_config = _ENV
 
     # A profile may serve several commands: what only another one knows is not for this one.
     elsewhere = {*StageAConfig.model_fields, *StageBConfig.model_fields} - {*kind.model_fields}
     merged: dict[str, Any] = {key: deepcopy(value) for key, value in values.items() if key not in elsewhere}
-    for source in (partial(DotEnvSettingsSource, Layers, env_file=".env"), partial(EnvSettingsSource, Layers)):
+    for source in (partial(DotEnvSettingsSource, env_file=".env"), EnvSettingsSource):
         try:
-            layer = source()()
+            layer = source(Layers)()
         except (OSError, UnicodeDecodeError) as error:
             faults.append(Fault(".env", f"cannot be read: {error}", "write it in UTF-8"))
-        except SettingsError as error:
-            faults.append(Fault("environment", str(error), "lists and mappings are written as JSON"))
-        else:
-            _overlay(merged, {key: value for key, value in layer.items() if key in kind.model_fields})
+            continue
+        except SettingsError:
+            layer = _field_by_field(kind, source, faults)
+        _overlay(merged, {key: value for key, value in layer.items() if key in kind.model_fields})
     _overlay(merged, given)
     return merged, faults
 
@@ -126,6 +130,20 @@ def _load(
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _field_by_field(
+    kind: type[BaseModel], source: Callable[[type[BaseSettings]], EnvSettingsSource], faults: list[Fault]
+) -> dict[str, Any]:
+    """A layer of which one variable is not the JSON that it must be: all the others still count."""
+    layer: dict[str, Any] = {}
+    for name, field in kind.model_fields.items():
+        fields: dict[str, Any] = {name: (field.annotation, field)}
+        try:
+            layer.update(source(create_model("OneField", __base__=_Layer, **fields))())
+        except SettingsError:
+            faults.append(Fault(name, "is not JSON", f"environment: {_variable((name,))}; lists are written as JSON"))
+    return layer
 
 
 def _dotenv_profile() -> str | None:

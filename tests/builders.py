@@ -1,0 +1,196 @@
+"""Builds what tests need: photos, groups, outcomes, checkpoints, published runs. Knows no test."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from PIL import Image
+
+from blocks.local_store import LocalStore
+from blocks.store import Store
+from tasks.publishing.publish import Published, RunInput, publish
+from tasks.publishing.shards import Outcome
+from tasks.records.photos import Group, Label, Photo
+from tasks.records.reasons import Reason
+from tasks.records.stage_a import Failed, QuarantineEntry, Summarised
+from tasks.records.work import Identity, WorkItem
+
+MISSION = "挡风板安装检查"
+
+
+def examples(most: int = 60) -> settings:
+    """How many examples a property is tried with: the same ones every time, and as slowly as a busy machine likes."""
+    return settings(max_examples=most, deadline=None, derandomize=True, database=None)
+
+
+def make_picture(size: tuple[int, int] = (64, 48), seed: int = 0) -> Image.Image:
+    """A smooth picture in RGB that differs for every seed."""
+    width, height = size
+    shade = Image.linear_gradient("L").resize(size)
+    flat = Image.new("L", size, (seed * 37) % 256)
+    return Image.merge("RGB", (shade, flat, Image.new("L", size, (width + height + seed) % 256)))
+
+
+def make_photo_bytes(kind: str = "JPEG", size: tuple[int, int] = (64, 48), seed: int = 0, **options: Any) -> bytes:
+    """The bytes of a photo file; `options` go to Pillow."""
+    buffer = io.BytesIO()
+    make_picture(size, seed).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def put_photos(root: Path, group: str, names: Sequence[str], seed: int = 0) -> None:
+    """Different small photos in the folder `group` under `root`."""
+    folder = root / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, name in enumerate(names):
+        kind = "PNG" if name.lower().endswith(".png") else "JPEG"
+        (folder / name).write_bytes(make_photo_bytes(kind, seed=seed + index))
+
+
+def sha(text: str) -> str:
+    """A digest that stands for `text`."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_photo(content: str, name: str = "img1.jpg", group: str = "QC-0001") -> Photo:
+    """A photo that was verified, whose bytes are told apart by `content`."""
+    return Photo(name, f"{MISSION}/{group}/{name}", size=100, sha256=sha(content), width=64, height=48)
+
+
+def make_group(
+    group_id: str = "QC-0001",
+    photos: int = 2,
+    label: Label | None = Label.PASS,
+    contents: Sequence[str] | None = None,
+    marked: bool = True,
+) -> Group:
+    """A verified group; its photos differ from those of other groups unless `contents` says otherwise."""
+    told = contents or [f"{group_id}/{index}" for index in range(1, photos + 1)]
+    return Group(
+        group_id=group_id,
+        mission=MISSION,
+        label=label,
+        photos=tuple(make_photo(content, f"img{index}.jpg", group_id) for index, content in enumerate(told, start=1)),
+        marked=marked,
+    )
+
+
+def make_identity(**changes: Any) -> Identity:
+    """What decides the texts beside the photo."""
+    parts: dict[str, Any] = {
+        "prompt": sha("prompt"),
+        "checkpoint": sha("checkpoint"),
+        "adapters": (),
+        "settings": {"grammar": 1, "dtype": "float32", "generation": {"max_new_tokens": 96, "temperature": 0.0}},
+    }
+    return Identity(**{**parts, **changes})
+
+
+def make_item(photo: Photo, identity: Identity | None = None) -> WorkItem:
+    """The work of one photo."""
+    return WorkItem((identity or make_identity()).work_key(photo.sha256), photo)
+
+
+def make_summarised(
+    photo: Photo, text: str = "BBU设备×1", identity: Identity | None = None, **changes: Any
+) -> Summarised:
+    """A good outcome of a photo."""
+    values: dict[str, Any] = {
+        "work_key": (identity or make_identity()).work_key(photo.sha256),
+        "sha256": photo.sha256,
+        "text": text,
+        "finish_reason": "stop",
+        "prompt_tokens": 200,
+        "visual_tokens": 6,
+        "completion_tokens": 9,
+        "width": 64,
+        "height": 48,
+        "attempts": 1,
+        "engine": "table",
+    }
+    return Summarised(**{**values, **changes})
+
+
+def make_bad(photo: Photo, text: str = "BBU设备") -> Summarised:
+    """An outcome of a photo whose summary never obeyed the grammar."""
+    return make_summarised(
+        photo, text, attempts=4, violations=("no_count",), reason=Reason.SUMMARY_INVALID, detail="no good summary"
+    )
+
+
+def make_failed(photo: Photo, reason: Reason = Reason.TRUNCATED_IMAGE) -> Failed:
+    """An outcome of a photo that could not be read."""
+    return Failed(work_key=make_identity().work_key(photo.sha256), sha256=photo.sha256, reason=reason, detail="cut off")
+
+
+def make_outcomes(groups: Iterable[Group], others: Iterable[Outcome] = ()) -> dict[str, Outcome]:
+    """Good outcomes of all photos, except for those that `others` gives."""
+    good = (make_summarised(photo, f"BBU设备×{i}") for g in groups for i, photo in enumerate(g.photos, start=1))
+    return {outcome.work_key: outcome for outcome in (*good, *others)}
+
+
+def make_run(groups: Sequence[Group], rejected: Sequence[QuarantineEntry] = (), rejected_photos: int = 0) -> RunInput:
+    """What a run is made of."""
+    return RunInput(MISSION, False, groups, rejected, rejected_photos, make_identity())
+
+
+def some_groups() -> list[Group]:
+    """Three groups, one of them unlabelled and one with a bad photo; see `some_outcomes`."""
+    return [
+        make_group("QC-0001", 2, Label.PASS),
+        make_group("QC-0002", 1, None, marked=False),
+        make_group("QC-0003", 2, Label.FAIL),
+        make_group("QC-0004", 1, Label.FAIL),
+    ]
+
+
+def some_outcomes(groups: Sequence[Group]) -> Mapping[str, Outcome]:
+    """Outcomes of `some_groups`; the second photo of the third group has no good summary."""
+    return make_outcomes(groups, [make_bad(groups[2].photos[1])])
+
+
+def published_run(store: Store) -> Published:
+    """A run of three published groups and a quarantined one."""
+    groups = some_groups()
+    return publish(store, make_run(groups), some_outcomes(groups))
+
+
+def files_under(store: LocalStore, prefix: str = "") -> dict[str, bytes]:
+    """Every object of a store, by key."""
+    return {info.key: store.read(info.key) for info in store.list(prefix)}
+
+
+def make_checkpoint(folder: Path, positions: int = 262_144) -> Path:
+    """A folder that looks like a checkpoint until somebody loads its weights."""
+    folder.mkdir(parents=True)
+    config = {"model_type": "qwen3_vl", "text_config": {"max_position_embeddings": positions}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "preprocessor_config.json").write_text("{}")
+    return folder
+
+
+def make_adapter(folder: Path) -> Path:
+    """A folder that looks like a LoRA adapter."""
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"adapter")
+    return folder
+
+
+def make_given(base: Path) -> dict[str, Any]:
+    """What must be told of a run, all of it there: photos, store and checkpoint under `base`."""
+    (base / "photos" / MISSION).mkdir(parents=True)
+    return {
+        "mission": MISSION,
+        "input_root": str(base / "photos"),
+        "store": str(base / "store"),
+        "checkpoint": str(make_checkpoint(base / "checkpoint")),
+    }

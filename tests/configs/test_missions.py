@@ -1,0 +1,86 @@
+"""Tests of missions: seven ship, one file each, and a bad file is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from configs.errors import ConfigError
+from configs.missions import MISSIONS_DIR, known_missions, load_missions, nearest
+from configs.stores import key_fault
+
+GOOD = "name: 一号检查\nslug: one\nfocus: 螺丝\nrequires: [有螺丝]\n"
+
+
+def test_the_seven_missions_of_the_field_ship() -> None:
+    assert set(known_missions()) == {
+        "BBU安装方式检查（正装）",
+        "BBU接地线检查",
+        "BBU线缆布放要求",
+        "挡风板安装检查",
+        "RRU安装检查",
+        "RRU位置检查",
+        "RRU线缆",
+    }
+    assert {mission.slug for mission in known_missions().values()} == {path.stem for path in MISSIONS_DIR.glob("*")}
+
+
+def test_every_mission_can_name_a_folder() -> None:
+    assert all(key_fault(name) is None for name in known_missions())
+
+
+def test_adding_a_mission_is_adding_a_file(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(GOOD, encoding="utf-8")
+    (mission,) = load_missions(tmp_path).values()
+    assert (mission.name, mission.slug, mission.focus, mission.requires) == ("一号检查", "one", "螺丝", ("有螺丝",))
+    with pytest.raises(ValidationError):
+        mission.focus = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("name: [", "not YAML"),
+        (b"name: \xff\n", "not YAML"),
+        ("", "valid dictionary"),
+        ("- a\n", "valid dictionary"),
+        (GOOD.replace("name: 一号检查\n", ""), "one.yaml: name"),
+        (GOOD.replace("focus: 螺丝\n", ""), "one.yaml: focus"),
+        (GOOD.replace("[有螺丝]", "[]"), "one.yaml: requires"),
+        (GOOD + "colour: red\n", "one.yaml: colour"),
+        (GOOD.replace("一号检查", "一/二"), "one.yaml: name"),
+        (GOOD.replace("一号检查", "一" * 61), "one.yaml: name"),
+        (GOOD.replace("slug: one", "slug: One Two"), "one.yaml: slug"),
+        (GOOD.replace("slug: one", "slug: two"), "name the file two.yaml"),
+    ],
+)
+def test_a_file_that_is_no_mission_is_named_with_what_is_wrong(tmp_path: Path, text: str | bytes, what: str) -> None:
+    (tmp_path / "one.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        load_missions(tmp_path)
+    assert what in str(caught.value)
+    assert str(tmp_path / "one.yaml") in str(caught.value)
+
+
+def test_all_bad_files_are_named_and_a_name_given_twice(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "two.yaml").write_text(GOOD.replace("slug: one", "slug: two"), encoding="utf-8")
+    (tmp_path / "three.yaml").write_text("name: x\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_missions(tmp_path)
+    message = str(caught.value)
+    assert "'一号检查' is defined twice" in message
+    assert all(f"three.yaml: {key}" in message for key in ("slug", "focus", "requires"))
+
+
+def test_the_nearest_mission_comes_first_and_each_once() -> None:
+    missions = known_missions()
+    assert nearest("RRU安装检", missions)[0] == "RRU安装检查"
+    assert nearest("rru-cable", missions)[0] == "RRU线缆"
+    assert nearest("", missions) == []
+    for name in ("RRU", "BBU检查", "bbu-"):
+        near = nearest(name, missions)
+        assert len(near) == len(set(near)) <= 3
+        assert set(near) <= set(missions)

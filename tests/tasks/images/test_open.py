@@ -1,0 +1,233 @@
+"""Tests of reading photos by their header and decoding them, within bounds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from configs.parts import InputConfig
+from tasks.images.open import decode, is_complete, read_header
+from tasks.records.errors import PhotoError
+from tasks.records.reasons import Reason
+from tests.builders import examples, make_photo_bytes, make_picture
+
+LIMITS = InputConfig()
+
+
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The bytes of a picture."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def declared(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header declares any size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def reason_of(data: bytes, limits: InputConfig = LIMITS, name: str | None = None) -> Reason:
+    """Why the header is refused."""
+    with pytest.raises(PhotoError) as caught:
+        read_header(data, limits, name)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", Reason.EMPTY_FILE),
+        ("这不是照片".encode(), Reason.NOT_AN_IMAGE),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", Reason.NOT_AN_IMAGE),
+        (make_photo_bytes("GIF"), Reason.NOT_AN_IMAGE),
+        (make_photo_bytes("BMP"), Reason.NOT_AN_IMAGE),
+        (make_photo_bytes("TIFF"), Reason.NOT_AN_IMAGE),
+        (make_photo_bytes("WEBP"), Reason.NOT_AN_IMAGE),
+        (make_photo_bytes("JPEG")[:100], Reason.TRUNCATED_IMAGE),
+        (make_photo_bytes("PNG")[:20], Reason.TRUNCATED_IMAGE),
+        (declared(50_000, 50_000), Reason.TOO_MANY_PIXELS),
+        (declared(9_000, 8_900), Reason.TOO_MANY_PIXELS),
+        (declared(2**31 - 1, 2**31 - 1), Reason.TOO_MANY_PIXELS),
+        (declared(1, 10_000), Reason.TOO_SMALL),
+        (declared(15, 4_000), Reason.TOO_SMALL),
+        (declared(16, 1_601), Reason.TOO_ELONGATED),
+        (declared(1_700, 16), Reason.TOO_ELONGATED),
+    ],
+    ids=lambda value: value.value if isinstance(value, Reason) else "",
+)
+def test_a_photo_that_cannot_be_used_is_refused_by_its_header_with_a_reason(data: bytes, reason: Reason) -> None:
+    assert reason_of(data) is reason
+    with pytest.raises(PhotoError) as caught:
+        decode(data, LIMITS)
+    assert caught.value.reason is reason
+
+
+def test_heic_is_told_by_its_name() -> None:
+    with pytest.raises(PhotoError, match="HEIC"):
+        read_header(b"\x00\x00\x00\x18ftypheic" + bytes(100), LIMITS)
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    assert read_header(declared(16, 1_600), LIMITS).height == 1_600
+    assert read_header(declared(8_000, 10_000), LIMITS).width == 8_000
+    data = make_photo_bytes()
+    assert read_header(data, InputConfig(max_file_bytes=max(1024, len(data))))
+    big = data + bytes(2_000)
+    assert reason_of(big, InputConfig(max_file_bytes=len(big) - 1)) is Reason.TOO_MANY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fits"),
+    [
+        ("JPEG", "a.jpg", True),
+        ("JPEG", "a.JPEG", True),
+        ("JPEG", "a.b.Jpg", True),
+        ("PNG", "a.PNG", True),
+        ("JPEG", "a.png", False),
+        ("PNG", "a.jpg", False),
+        ("PNG", "png", False),
+    ],
+)
+def test_the_extension_must_fit_the_content(kind: str, name: str, fits: bool) -> None:
+    data = make_photo_bytes(kind)
+    if fits:
+        assert read_header(data, LIMITS, name).format == kind
+    else:
+        assert reason_of(data, name=name) is Reason.EXTENSION_MISMATCH
+
+
+def test_a_phone_jpeg_with_a_second_picture_is_its_first_picture() -> None:
+    data = encode(make_picture(seed=1), "MPO", save_all=True, append_images=[make_picture((32, 32), seed=2)])
+    assert read_header(data, LIMITS, "a.jpg").width == 64
+    assert decode(data, LIMITS).size == (64, 48)
+    assert decode(data, LIMITS).tobytes() == decode(make_photo_bytes(seed=1), LIMITS).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_plain_photo_keeps_its_pixels(kind: str) -> None:
+    image = decode(make_photo_bytes(kind), LIMITS)
+    assert image.mode == "RGB"
+    difference = max(
+        abs(a - b)
+        for a, b in zip(image.tobytes(), make_picture().tobytes(), strict=True)  # JPEG loses a little
+    )
+    assert difference <= (0 if kind == "PNG" else 12)
+
+
+def test_transparent_pixels_become_white() -> None:
+    image = Image.new("RGBA", (32, 32), (10, 20, 30, 255))
+    image.putpixel((0, 0), (10, 20, 30, 0))
+    upright = decode(encode(image, "PNG"), LIMITS)
+    assert upright.getpixel((0, 0)) == (255, 255, 255)
+    assert upright.getpixel((1, 1)) == (10, 20, 30)
+
+
+def test_a_palette_with_a_transparent_colour_becomes_white_there() -> None:
+    image = Image.new("P", (32, 32), 1)
+    image.putpalette([200, 0, 0, 0, 120, 0])
+    image.putpixel((5, 5), 0)
+    upright = decode(encode(image, "PNG", transparency=0), LIMITS)
+    assert upright.getpixel((5, 5)) == (255, 255, 255)
+    assert upright.getpixel((6, 6)) == (0, 120, 0)
+
+
+def test_a_palette_without_transparency_keeps_its_colours() -> None:
+    image = Image.new("P", (32, 32), 1)
+    image.putpalette([200, 0, 0, 0, 120, 0])
+    assert decode(encode(image, "PNG"), LIMITS).getpixel((6, 6)) == (0, 120, 0)
+
+
+@pytest.mark.parametrize(("sample", "level"), [(0, 0), (255, 0), (256, 1), (0x8000, 128), (0xFFFF, 255)])
+def test_sixteen_bit_grey_keeps_its_upper_eight_bits(sample: int, level: int) -> None:
+    data = encode(Image.new("I;16", (32, 32), sample), "PNG")
+    assert decode(data, LIMITS).getpixel((3, 3)) == (level, level, level)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_photos_become_rgb(mode: str) -> None:
+    white = {"1": 1, "L": 255, "LA": (255, 255)}[mode]
+    assert decode(encode(Image.new(mode, (32, 32), white), "PNG"), LIMITS).getpixel((3, 3)) == (255, 255, 255)
+
+
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
+    red, green, blue = decode(encode(make_picture().convert("CMYK"), "JPEG", quality=95), LIMITS).getpixel((60, 2))
+    for got, wanted in zip((red, green, blue), make_picture().getpixel((60, 2)), strict=True):
+        assert abs(got - wanted) < 16
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"subsampling": 0}])
+def test_a_jpeg_cut_anywhere_is_truncated_and_never_half_a_picture(options: dict[str, object]) -> None:
+    data = make_photo_bytes("JPEG", quality=80, **options)
+    for length in range(2, len(data), 7):
+        with pytest.raises(PhotoError) as caught:
+            decode(data[:length], LIMITS)
+        assert caught.value.reason is Reason.TRUNCATED_IMAGE, length
+
+
+def test_a_png_cut_anywhere_is_truncated_or_whole_to_the_last_pixel() -> None:
+    data = make_photo_bytes("PNG")
+    whole = decode(data, LIMITS).tobytes()
+    # Behind the last pixel there are its checksums and the IEND chunk.
+    for length in range(4, len(data) - 24):
+        with pytest.raises(PhotoError) as caught:
+            decode(data[:length], LIMITS)
+        assert caught.value.reason is Reason.TRUNCATED_IMAGE, length
+    for length in range(len(data) - 24, len(data)):
+        with suppress(PhotoError):
+            assert decode(data[:length], LIMITS).tobytes() == whole
+
+
+def test_a_complete_file_with_broken_data_is_corrupt() -> None:
+    data = bytearray(make_photo_bytes("PNG"))
+    middle = data.index(b"IDAT") + 30
+    data[middle : middle + 20] = bytes(20)
+    with pytest.raises(PhotoError) as caught:
+        decode(bytes(data), LIMITS)
+    assert caught.value.reason is Reason.CORRUPT_IMAGE
+
+
+def test_a_file_has_its_end_or_not() -> None:
+    for kind in ("JPEG", "PNG"):
+        data = make_photo_bytes(kind)
+        assert is_complete(data)
+        assert not is_complete(data[: len(data) * 2 // 3])
+
+
+@examples()
+@given(
+    st.sampled_from(["JPEG", "PNG"]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=12),
+)
+def test_damage_is_a_typed_reason_or_a_picture_and_never_another_error(
+    kind: str, damage: list[tuple[float, int]]
+) -> None:
+    data = bytearray(make_photo_bytes(kind))
+    for place, value in damage:
+        data[int(place * len(data))] = value
+    try:
+        image = decode(bytes(data), LIMITS)
+    except PhotoError:
+        return
+    header = read_header(bytes(data), LIMITS)
+    assert image.size == (header.width, header.height)
+    assert image.mode == "RGB"
+
+
+@examples()
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_photo_are_refused(data: bytes) -> None:
+    for prefix in (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"):
+        with pytest.raises(PhotoError):
+            read_header(prefix + data, LIMITS)

@@ -1,0 +1,209 @@
+"""Tests of verification: what is wrong is recorded with a typed reason and costs its own group only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import ExifTags, Image
+
+from blocks.errors import StoreDenied, StoreUnavailable
+from blocks.local_store import LocalStore
+from configs.parts import InputConfig
+from tasks.inputs.discover import discover
+from tasks.inputs.verify import InputReport, verify
+from tasks.records.jsonl import to_line
+from tasks.records.reasons import Reason
+from tests.builders import MISSION, make_photo_bytes, put_photos
+
+BAD_PHOTOS: dict[str, tuple[bytes, Reason]] = {
+    "empty.jpg": (b"", Reason.EMPTY_FILE),
+    "text.jpg": (b"not a picture", Reason.NOT_AN_IMAGE),
+    "really.png": (make_photo_bytes("JPEG"), Reason.EXTENSION_MISMATCH),
+    "really.jpg": (make_photo_bytes("PNG"), Reason.EXTENSION_MISMATCH),
+    "gif.png": (make_photo_bytes("GIF"), Reason.NOT_AN_IMAGE),
+    "heic.jpg": (b"\x00\x00\x00\x18ftypheic" + bytes(40), Reason.NOT_AN_IMAGE),
+    "header.jpg": (make_photo_bytes()[:80], Reason.TRUNCATED_IMAGE),
+    "large.jpg": (make_photo_bytes(size=(300, 300)), Reason.TOO_MANY_PIXELS),
+    "heavy.jpg": (make_photo_bytes() + bytes(5000), Reason.TOO_MANY_BYTES),
+    "small.png": (make_photo_bytes("PNG", (15, 40)), Reason.TOO_SMALL),
+    "thin.png": (make_photo_bytes("PNG", (16, 400)), Reason.TOO_ELONGATED),
+}
+STRICT_LIMITS: dict[str, Any] = {"max_decode_pixels": 80_000, "max_file_bytes": 4096, "max_aspect": 20}
+
+
+def check(root: Path, *, headers: bool = True, **config: Any) -> InputReport:
+    """Discover and verify what lies under a directory."""
+    store = LocalStore(root)
+    return verify(store, discover(store, MISSION), InputConfig(**config), headers=headers)
+
+
+def reasons(report: InputReport) -> list[tuple[str, str, str | None, Reason]]:
+    """The rejected lines in short."""
+    return [(entry.kind, entry.group_id, entry.image, entry.reason) for entry in report.rejected]
+
+
+def test_good_groups_are_accepted_with_digest_and_upright_size(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "审核通过/QC-1", ["img1.jpg", "img2.png"])
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    sideways = make_photo_bytes(exif=exif)
+    (tmp_path / MISSION / "审核通过/QC-1/img3.jpg").write_bytes(sideways)
+    report = check(tmp_path)
+    assert report.rejected == ()
+    assert (len(report.groups), report.photos, report.rejected_groups, report.rejected_photos) == (1, 3, 0, 0)
+    for photo in report.groups[0].photos:
+        data = (tmp_path / photo.key).read_bytes()
+        assert (photo.sha256, photo.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert [(photo.width, photo.height) for photo in report.groups[0].photos] == [(64, 48), (64, 48), (48, 64)]
+
+
+@pytest.mark.parametrize("name", BAD_PHOTOS)
+def test_one_bad_photo_costs_its_own_group_and_says_why(tmp_path: Path, name: str) -> None:
+    data, reason = BAD_PHOTOS[name]
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "b.jpg"], seed=1)
+    put_photos(tmp_path / MISSION, "QC-2", ["a.jpg"], seed=3)
+    (tmp_path / MISSION / "QC-1" / name).write_bytes(data)
+    report = check(tmp_path, **STRICT_LIMITS)
+    assert [group.group_id for group in report.groups] == ["QC-2"]
+    assert reasons(report) == [("photo", "QC-1", name, reason), ("group", "QC-1", None, Reason.PHOTO_REJECTED)]
+    assert report.rejected[0].key == f"{MISSION}/QC-1/{name}"
+    assert report.rejected[1].detail == "1 of 3 photos rejected"
+    assert (report.rejected_groups, report.rejected_photos) == (1, 3)
+
+
+def test_every_bad_photo_of_a_group_is_named_in_the_order_of_the_photos(tmp_path: Path) -> None:
+    folder = tmp_path / MISSION / "审核不通过" / "QC-1"
+    folder.mkdir(parents=True)
+    for name, (data, _) in BAD_PHOTOS.items():
+        (folder / name).write_bytes(data)
+    report = check(tmp_path, **STRICT_LIMITS)
+    *photos, group = report.rejected
+    assert {entry.image: entry.reason for entry in photos} == {name: reason for name, (_, reason) in BAD_PHOTOS.items()}
+    assert [entry.image for entry in photos] == sorted(BAD_PHOTOS)
+    assert group.detail == f"{len(BAD_PHOTOS)} of {len(BAD_PHOTOS)} photos rejected"
+    assert {entry.label for entry in report.rejected} == {"审核不通过"}
+
+
+def test_without_headers_photos_are_hashed_and_not_judged(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    (tmp_path / MISSION / "QC-1" / "text.jpg").write_bytes(b"not a picture")
+    report = check(tmp_path, headers=False, markers="required", duplicates="reject")
+    good, bad = report.groups[0].photos
+    assert (good.width, good.height) == (64, 48)
+    assert (bad.width, bad.height, bad.sha256) == (0, 0, hashlib.sha256(b"not a picture").hexdigest())
+    assert report.rejected == ()
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_an_empty_group_is_always_rejected(tmp_path: Path, headers: bool) -> None:
+    (tmp_path / MISSION / "QC-1").mkdir(parents=True)
+    assert reasons(check(tmp_path, headers=headers)) == [("group", "QC-1", None, Reason.EMPTY_GROUP)]
+
+
+@pytest.mark.parametrize(("markers", "accepted"), [("required", ["QC-1"]), ("optional", ["QC-1", "QC-2"])])
+def test_a_marker_can_be_required(tmp_path: Path, markers: str, accepted: list[str]) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    put_photos(tmp_path / MISSION, "QC-2", ["a.jpg"])
+    (tmp_path / MISSION / "QC-1" / "stage_a_complete").touch()
+    report = check(tmp_path, markers=markers)
+    assert [group.group_id for group in report.groups] == accepted
+    assert [entry.reason for entry in report.rejected] == [Reason.MARKER_MISSING] * (2 - len(accepted))
+
+
+def test_the_same_photo_twice_in_a_group_can_be_refused(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    put_photos(tmp_path / MISSION, "QC-2", ["a.jpg"])
+    (tmp_path / MISSION / "QC-1" / "b.jpg").write_bytes((tmp_path / MISSION / "QC-1" / "a.jpg").read_bytes())
+    assert len(check(tmp_path).groups) == 2
+    report = check(tmp_path, duplicates="reject")
+    assert [group.group_id for group in report.groups] == ["QC-2"]
+    assert [(entry.reason, entry.detail) for entry in report.rejected] == [
+        (Reason.DUPLICATE_PHOTO, "b.jpg has the same bytes as a.jpg")
+    ]
+
+
+@pytest.mark.parametrize("name", [b"img\xff.jpg", b"img\n1.jpg", b"img\x1b[31m.jpg", "img\x85.jpg".encode()])
+def test_a_photo_whose_name_cannot_be_published_is_rejected(tmp_path: Path, name: bytes) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    try:
+        with open(os.fsencode(tmp_path / MISSION / "QC-1") + b"/" + name, "wb") as file:
+            file.write(make_photo_bytes(seed=5))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    report = check(tmp_path)
+    assert [entry.reason for entry in report.rejected] == [Reason.BAD_NAME, Reason.PHOTO_REJECTED]
+    assert all(to_line(entry).count(b"\n") == 1 for entry in report.rejected)
+
+
+@pytest.mark.parametrize("name", [b"QC-\xfe", b"QC-\n1"])
+def test_a_group_whose_name_cannot_be_published_is_rejected(tmp_path: Path, name: bytes) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    try:
+        os.makedirs(os.fsencode(tmp_path / MISSION) + b"/" + name)
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    with open(os.fsencode(tmp_path / MISSION) + b"/" + name + b"/a.jpg", "wb") as file:
+        file.write(make_photo_bytes(seed=5))
+    report = check(tmp_path)
+    assert [group.group_id for group in report.groups] == ["QC-1"]
+    assert Reason.BAD_NAME in {entry.reason for entry in report.rejected}
+    assert all(to_line(entry) for entry in report.rejected)
+
+
+class Troubled(LocalStore):
+    """Fails to read one photo, in a given way."""
+
+    failure: Exception = StoreDenied("refused", uri="x")
+
+    def read(self, key: str) -> bytes:
+        """As the store does, but for one photo."""
+        if key.endswith("bad.jpg"):
+            raise self.failure
+        return super().read(key)
+
+
+def test_a_photo_that_the_store_refuses_is_unreadable(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "bad.jpg"])
+    store = Troubled(tmp_path)
+    report = verify(store, discover(store, MISSION), InputConfig())
+    assert reasons(report)[0] == ("photo", "QC-1", "bad.jpg", Reason.UNREADABLE)
+
+
+def test_a_photo_that_goes_away_after_the_listing_is_unreadable(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "b.jpg"])
+    store = LocalStore(tmp_path)
+    found = discover(store, MISSION)
+    (tmp_path / MISSION / "QC-1" / "b.jpg").unlink()
+    assert reasons(verify(store, found, InputConfig()))[0][2:] == ("b.jpg", Reason.UNREADABLE)
+
+
+def test_a_store_that_is_away_ends_the_verification(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "bad.jpg"])
+    store = Troubled(tmp_path)
+    store.failure = StoreUnavailable("timed out", uri="x")
+    with pytest.raises(StoreUnavailable):
+        verify(store, discover(store, MISSION), InputConfig())
+
+
+def test_a_photo_that_grew_after_the_listing_has_its_real_size(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    store = LocalStore(tmp_path)
+    found = discover(store, MISSION)
+    data = make_photo_bytes(size=(200, 100), seed=9)
+    (tmp_path / MISSION / "QC-1" / "a.jpg").write_bytes(data)
+    (photo,) = verify(store, found, InputConfig()).groups[0].photos
+    assert (photo.size, photo.width) == (len(data), 200)
+
+
+def test_many_groups_keep_their_order_and_their_photos(tmp_path: Path) -> None:
+    for group in range(12):
+        put_photos(tmp_path / MISSION, f"QC-{group:02d}", [f"img{n}.jpg" for n in range(5)], seed=group * 5)
+    report = check(tmp_path)
+    assert [group.group_id for group in report.groups] == [f"QC-{group:02d}" for group in range(12)]
+    for group in report.groups:
+        for photo in group.photos:
+            assert photo.sha256 == hashlib.sha256((tmp_path / photo.key).read_bytes()).hexdigest()

@@ -1,0 +1,271 @@
+"""Tests of publishing: the same run is the same bytes, and a run that fails half way is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from blocks.errors import StoreError, StoreUnavailable
+from blocks.local_store import LocalStore
+from blocks.store import ObjectInfo
+from tasks.publishing.keys import PROVENANCE, QUARANTINE, latest_key, records_name
+from tasks.publishing.publish import Published, derive_run_id, load_outcomes, point_to, publish
+from tasks.publishing.shards import write_shard
+from tasks.records.errors import RecordError, Unaccounted
+from tasks.records.jsonl import to_line
+from tasks.records.photos import Group, Label
+from tasks.records.reasons import Reason
+from tasks.records.stage_a import QuarantineEntry
+from tests.builders import (
+    MISSION,
+    files_under,
+    make_group,
+    make_outcomes,
+    make_run,
+    published_run,
+    some_groups,
+    some_outcomes,
+)
+
+WRITES = 5
+"""Three files, the manifest, and the pointer."""
+
+
+class FailsAt(LocalStore):
+    """A store whose n-th write fails, the first being number 1."""
+
+    def __init__(self, root: Path, fails: int) -> None:
+        super().__init__(root)
+        self.fails, self.writes = fails, 0
+
+    def upload(self, key: str, source: BinaryIO, *, replace: bool = True) -> ObjectInfo:
+        """As the store does, until its time has come; `write` comes this way too."""
+        self.writes += 1
+        if self.writes == self.fails:
+            raise StoreUnavailable("the connection was reset", uri=self.uri_of(key))
+        return super().upload(key, source, replace=replace)
+
+
+def publish_some(store: LocalStore) -> Published:
+    """Publish the usual run and point to it."""
+    published = published_run(store)
+    point_to(store, published)
+    return published
+
+
+def publish_other(store: LocalStore) -> Published:
+    """Publish another run of the same mission and point to it."""
+    group = make_group("QC-9", 1)
+    published = publish(store, make_run([group]), make_outcomes([group]))
+    point_to(store, published)
+    return published
+
+
+def lines_of(store: LocalStore, published: Published, name: str) -> list[dict[str, Any]]:
+    """The JSON lines of one file of a run."""
+    data = store.read(f"{published.key.rpartition('/')[0]}/{name}")
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def test_a_run_has_its_product_its_provenance_its_quarantine_and_a_manifest(store: LocalStore) -> None:
+    published = published_run(store)
+    folder = f"stage_a/{MISSION}/runs/{published.manifest.run_id}"
+    files = files_under(store)
+    assert set(files) == {
+        f"{folder}/{name}" for name in (f"{MISSION}_stage_a.jsonl", PROVENANCE, QUARANTINE, "manifest.json")
+    }
+    assert published.fresh
+    assert published.key == f"{folder}/manifest.json"
+    assert published.uri == store.uri_of(published.key)
+    assert files[published.key] == to_line(published.manifest)
+    assert published.sha256 == hashlib.sha256(files[published.key]).hexdigest()
+    for entry in published.manifest.files:
+        data = files[f"{folder}/{entry.name}"]
+        assert (entry.sha256, entry.size) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert entry.records == data.count(b"\n")
+
+
+def test_records_have_six_keys_in_order_one_line_a_group(store: LocalStore) -> None:
+    published = published_run(store)
+    lines = lines_of(store, published, records_name(MISSION))
+    keys = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image"]
+    assert [list(line) for line in lines] == [keys] * 3
+    assert [(line["group_id"], line["label"], line["stage_a_complete"]) for line in lines] == [
+        ("QC-0001", "审核通过", True),
+        ("QC-0002", None, False),
+        ("QC-0004", "审核不通过", True),
+    ]
+    assert lines[0]["per_image"] == {"image_1": "BBU设备×1", "image_2": "BBU设备×2"}
+
+
+def test_every_photo_and_group_is_counted(store: LocalStore) -> None:
+    rejected = [
+        QuarantineEntry(kind=kind, mission=MISSION, group_id="QC-0000", label=None, reason=reason, detail="")
+        for kind, reason in (("photo", Reason.EMPTY_FILE), ("group", Reason.PHOTO_REJECTED))
+    ]
+    groups = some_groups()
+    published = publish(store, make_run(groups, rejected, rejected_photos=7), some_outcomes(groups))
+    assert published.manifest.counts.model_dump() == {
+        "groups": 5,
+        "groups_published": 3,
+        "groups_quarantined": 2,
+        "photos": 13,
+        "photos_published": 4,
+        "photos_quarantined": 9,
+        "unique_photos": 6,
+    }
+    quarantine = lines_of(store, published, QUARANTINE)
+    assert [(line["group_id"], line["kind"], line["reason"]) for line in quarantine] == [
+        ("QC-0000", "photo", "empty_file"),
+        ("QC-0000", "group", "photo_rejected"),
+        ("QC-0003", "photo", "summary_invalid"),
+        ("QC-0003", "group", "photo_rejected"),
+    ]
+    assert (quarantine[2]["text"], quarantine[2]["violations"]) == ("BBU设备", ["no_count"])
+
+
+def test_publishing_again_changes_nothing(store: LocalStore) -> None:
+    first = published_run(store)
+    before = files_under(store)
+    again = published_run(store)
+    assert (first.fresh, again.fresh) == (True, False)
+    assert (again.uri, again.sha256, again.manifest) == (first.uri, first.sha256, first.manifest)
+    assert files_under(store) == before
+
+
+def test_the_same_run_elsewhere_is_the_same_bytes(tmp_path: Path) -> None:
+    stores = [LocalStore(tmp_path / name) for name in ("one", "two")]
+    for store in stores:
+        published_run(store)
+    assert files_under(stores[0]) == files_under(stores[1])
+
+
+def variants() -> list[tuple[Sequence[Group], dict[str, Any]]]:
+    """Runs that differ in one thing from the usual one."""
+    groups = some_groups()
+    return [
+        (groups[:3], {}),
+        ([*groups[:1], make_group("QC-0002", 1, None, marked=True), *groups[2:]], {}),
+        (groups, {"no_mission": True}),
+        (groups, {"rejected_photos": 1}),
+    ]
+
+
+def test_another_run_is_another_place(store: LocalStore) -> None:
+    published = [published_run(store)]
+    for groups, changes in variants():
+        run = make_run(groups)
+        changed = type(run)(**{**{name: getattr(run, name) for name in run.__slots__}, **changes})
+        published.append(publish(store, changed, some_outcomes(groups)))
+    assert len({run.key for run in published}) == len(variants()) + 1
+    assert all(run.fresh for run in published)
+    assert all(derive_run_id(run.manifest) == run.manifest.run_id for run in published)
+
+
+def test_a_resubmission_is_two_lines(store: LocalStore) -> None:
+    groups = [make_group("QC-1", label=label, contents="ab") for label in (Label.FAIL, Label.PASS)]
+    published = publish(store, make_run(groups), make_outcomes(groups))
+    lines = lines_of(store, published, records_name(MISSION))
+    assert [(line["group_id"], line["label"]) for line in lines] == [("QC-1", "审核不通过"), ("QC-1", "审核通过")]
+    assert (published.manifest.counts.photos, published.manifest.counts.unique_photos) == (4, 2)
+
+
+def test_a_run_without_any_good_group_is_published_with_its_quarantine(store: LocalStore) -> None:
+    published = publish(store, make_run([]), {})
+    assert [entry.records for entry in published.manifest.files] == [0, 0, 0]
+
+
+def test_a_photo_without_an_outcome_stops_before_anything_is_written(store: LocalStore) -> None:
+    groups = some_groups()
+    outcomes = dict(some_outcomes(groups))
+    outcomes.popitem()
+    with pytest.raises(Unaccounted):
+        publish(store, make_run(groups), outcomes)
+    assert files_under(store) == {}
+
+
+def test_the_manifest_is_the_last_write(tmp_path: Path) -> None:
+    store = FailsAt(tmp_path / "store", fails=0)
+    published = published_run(store)
+    assert store.writes == WRITES - 1
+    broken = FailsAt(tmp_path / "broken", fails=WRITES - 1)
+    with pytest.raises(StoreError):
+        published_run(broken)
+    assert set(files_under(store)) - set(files_under(broken)) == {published.key}
+
+
+@pytest.mark.parametrize("fails", range(1, WRITES + 1))
+def test_a_run_that_fails_at_any_write_is_not_there_and_can_be_published_later(tmp_path: Path, fails: int) -> None:
+    undisturbed = LocalStore(tmp_path / "undisturbed")
+    publish_other(undisturbed)
+    publish_some(undisturbed)
+
+    store = LocalStore(tmp_path / "disturbed")
+    publish_other(store)
+    pointer = store.read(latest_key(MISSION))
+    with pytest.raises(StoreUnavailable):
+        publish_some(FailsAt(tmp_path / "disturbed", fails))
+    manifests = [key for key in files_under(store) if key.endswith("manifest.json")]
+    assert len(manifests) == (1 if fails < WRITES else 2)
+    assert store.read(latest_key(MISSION)) == pointer
+
+    publish_some(store)
+    wanted, got = files_under(undisturbed), files_under(store)
+    for files in (wanted, got):
+        latest = json.loads(files.pop(latest_key(MISSION)))
+        latest.pop("published_at")
+        files["latest"] = json.dumps(latest).encode()
+    assert got == wanted
+
+
+def test_a_manifest_that_was_damaged_is_written_again(store: LocalStore) -> None:
+    published = published_run(store)
+    good = files_under(store)
+    store.write(published.key, b"{}\n")
+    assert published_run(store).fresh
+    assert files_under(store) == good
+
+
+def test_the_pointer_counts_the_runs_of_a_mission(store: LocalStore) -> None:
+    first = publish_other(store)
+    latest = point_to(store, first)
+    assert (latest.run_id, latest.manifest, latest.sha256, latest.sequence) == (
+        first.manifest.run_id,
+        first.key,
+        first.sha256,
+        1,
+    )
+    assert store.read(latest_key(MISSION)) == to_line(latest)
+    assert store.read(latest.manifest) == store.read(first.key)
+    second = publish_some(store)
+    assert json.loads(store.read(latest_key(MISSION)))["sequence"] == 2
+    assert point_to(store, second).sequence == 2
+    assert point_to(store, first).sequence == 3
+
+
+def test_pointing_again_to_the_same_run_writes_nothing(tmp_path: Path) -> None:
+    store = FailsAt(tmp_path / "store", fails=0)
+    published = publish_some(store)
+    before = store.writes
+    data = store.read(latest_key(MISSION))
+    assert point_to(store, published) == point_to(store, published)
+    assert (store.writes, store.read(latest_key(MISSION))) == (before, data)
+
+
+def test_outcomes_come_from_all_shards_or_not_at_all(store: LocalStore) -> None:
+    groups = some_groups()
+    outcomes = some_outcomes(groups)
+    ordered = list(outcomes.values())
+    receipts = [
+        write_shard(store, MISSION, name, part, seconds=1.0)
+        for name, part in (("a" * 64, ordered[:2]), ("b" * 64, ordered[2:]))
+    ]
+    assert load_outcomes(store, receipts) == outcomes
+    store.write(receipts[1].key, store.read(receipts[1].key).replace(b"stop", b"stoq"))
+    with pytest.raises(RecordError, match="b" * 64):
+        load_outcomes(store, receipts)

@@ -1,0 +1,1 @@
+"""Tests of the records, their files and the error tree."""

@@ -1,0 +1,42 @@
+"""Tests of counting and hearing progress."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.records.progress import Progress, Tick, listening, throttled
+
+
+def test_everybody_who_listens_hears_every_tick() -> None:
+    outer: list[int] = []
+    inner: list[int] = []
+    progress = Progress(total=3)
+    with listening(lambda tick: outer.append(tick.done)):
+        progress.advance()
+        with listening(lambda tick: inner.append(tick.done)):
+            progress.advance()
+        progress.advance()
+    progress.advance()
+    assert outer == [1, 2, 3]
+    assert inner == [2]
+
+
+def test_a_listener_is_forgotten_even_when_the_work_fails() -> None:
+    heard: list[Tick] = []
+    with pytest.raises(RuntimeError), listening(heard.append):
+        raise RuntimeError
+    Progress(total=1).advance()
+    assert heard == []
+
+
+def test_a_throttled_listener_hears_the_first_and_the_last() -> None:
+    heard: list[int] = []
+    hear = throttled(lambda tick: heard.append(tick.done), seconds=3600)
+    for done in range(1, 6):
+        hear(Tick(done, 5, 1.0))
+    assert heard == [1, 5]
+
+
+def test_the_rate_of_no_time_is_zero() -> None:
+    assert Tick(0, 5, 0.0).rate == 0.0
+    assert Tick(4, 5, 2.0).rate == 2.0

@@ -1,0 +1,1 @@
+"""Tests of asking for summaries and judging them."""

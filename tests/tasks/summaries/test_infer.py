@@ -1,0 +1,157 @@
+"""Tests of summarising a shard: every photo has one outcome, and a bad summary climbs the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from blocks.errors import StoreUnavailable
+from configs.parts import GenerationConfig, LadderConfig
+from tasks.records.errors import PhotoError
+from tasks.records.reasons import Reason
+from tasks.records.stage_a import Failed, Summarised
+from tasks.records.work import WorkItem
+from tasks.summaries.infer import Asking, Outcome, summarise
+from tasks.summaries.prompts import Prompt
+from tests.builders import make_item, make_photo
+from tests.tasks.summaries.table_engine import Answer, TableEngine
+
+GOOD, BAD, CUT = ("BBU设备×1", "stop"), ("BBU设备", "stop"), ("BBU设备×1", "length")
+PROMPT = Prompt("system text", "user text")
+ASKING = Asking(PROMPT, GenerationConfig(max_new_tokens=96, seed=7), LadderConfig())
+
+
+def items(count: int) -> list[WorkItem]:
+    """Different photos."""
+    return [make_item(make_photo(str(index), f"img{index}.jpg")) for index in range(count)]
+
+
+def run(
+    told: Sequence[Sequence[Answer]], asking: Asking = ASKING, unreadable: frozenset[int] = frozenset()
+) -> tuple[list[Outcome], TableEngine, list[WorkItem], int]:
+    """Summarise photos with these answers: outcomes in the order of `told`, engine, items, and photos counted."""
+    work = items(len(told))
+    engine = TableEngine({item.work_key: answers for item, answers in zip(work, told, strict=True)})
+    counted: list[None] = []
+
+    def read_photo(key: str) -> bytes:
+        if key in {work[index].photo.key for index in unreadable}:
+            raise PhotoError(Reason.TRUNCATED_IMAGE, "cut off")
+        return key.encode()
+
+    outcomes = summarise(work, engine, asking, read_photo, lambda: counted.append(None))
+    assert [outcome.work_key for outcome in outcomes] == sorted(item.work_key for item in work)
+    by_key = {outcome.work_key: outcome for outcome in outcomes}
+    return [by_key[item.work_key] for item in work], engine, work, len(counted)
+
+
+def test_good_answers_take_one_call_for_all_photos() -> None:
+    outcomes, engine, work, counted = run([[GOOD]] * 5)
+    assert len(engine.calls) == 1
+    assert counted == 5
+    for item, outcome in zip(work, outcomes, strict=True):
+        assert isinstance(outcome, Summarised)
+        assert outcome.ok
+        assert (outcome.text, outcome.finish_reason, outcome.attempts, outcome.engine) == (*GOOD, 1, "table")
+        assert (outcome.sha256, outcome.violations, outcome.detail) == (item.photo.sha256, (), None)
+        assert outcome.prompt_tokens == 100 + len(item.photo.key.encode())
+        assert (outcome.width, outcome.height) == (640, 480)
+
+
+def test_a_request_carries_prompt_decoding_photo_and_size() -> None:
+    _, engine, work, _ = run([[GOOD]])
+    (request,) = engine.calls[0]
+    assert (request.id, request.system, request.user) == (work[0].work_key, PROMPT.system, PROMPT.user)
+    assert (request.decoding.max_new_tokens, request.decoding.temperature, request.decoding.seed) == (96, 0.0, 7)
+    assert request.size == (64, 48)
+    assert request.read() == work[0].photo.key.encode()
+
+
+def test_a_bad_summary_is_asked_again_alone_until_it_is_good() -> None:
+    outcomes, engine, work, counted = run([[GOOD], [BAD, BAD, GOOD], [GOOD], [BAD, GOOD]])
+    assert [outcome.attempts for outcome in outcomes if isinstance(outcome, Summarised)] == [1, 3, 1, 2]
+    assert all(outcome.ok for outcome in outcomes)
+    assert [len(call) for call in engine.calls] == [4, 1, 1, 1]
+    assert counted == 4
+    rungs = [request.decoding for request in engine.asked(work[1].work_key)]
+    assert [(rung.temperature, rung.seed) for rung in rungs] == [(0.0, 7), (0.0, 8), (0.4, 9)]
+
+
+def test_at_the_end_of_the_ladder_the_last_answer_is_kept_with_what_is_wrong() -> None:
+    (outcome,), engine, _, counted = run([[BAD, ("BBU设备×0", "stop"), ("", "stop"), ("无关图片。", "stop")]])
+    assert isinstance(outcome, Summarised)
+    assert not outcome.ok
+    assert (outcome.text, outcome.attempts, outcome.reason) == ("无关图片。", 4, Reason.SUMMARY_INVALID)
+    assert outcome.violations == ("final_period", "no_count")
+    assert outcome.detail == "no good summary in 4 attempts; the last one breaks: final_period, no_count"
+    assert (len(engine.calls), counted) == (4, 1)
+
+
+def test_an_answer_that_the_token_limit_cut_is_bad_however_good_it_looks() -> None:
+    (outcome,), _, _, _ = run([[CUT]])
+    assert isinstance(outcome, Summarised)
+    assert (outcome.ok, outcome.finish_reason, outcome.violations) == (False, "length", ("cut_off",))
+
+
+def test_without_a_ladder_nothing_is_asked_again() -> None:
+    asking = Asking(PROMPT, GenerationConfig(), LadderConfig(temperatures=()))
+    (outcome,), engine, _, counted = run([[BAD, GOOD]], asking)
+    assert isinstance(outcome, Summarised)
+    assert (outcome.ok, outcome.attempts, len(engine.calls), counted) == (False, 1, 1, 1)
+    assert "in 1 attempts" in (outcome.detail or "")
+
+
+def test_a_photo_that_cannot_be_read_has_its_reason_and_costs_no_other() -> None:
+    outcomes, engine, work, counted = run([[GOOD], [GOOD], [BAD, GOOD]], unreadable=frozenset({1}))
+    assert isinstance(outcomes[1], Failed)
+    assert (outcomes[1].reason, outcomes[1].detail) == (Reason.TRUNCATED_IMAGE, "cut off")
+    assert outcomes[1].sha256 == work[1].photo.sha256
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert len(engine.asked(work[1].work_key)) == 1
+    assert counted == 3
+
+
+def test_a_photo_that_goes_bad_between_two_rungs_has_its_reason() -> None:
+    (item,) = items(1)
+    engine = TableEngine({item.work_key: [BAD]})
+    reads: list[str] = []
+
+    def read_photo(key: str) -> bytes:
+        reads.append(key)
+        if len(reads) > 1:
+            raise PhotoError(Reason.CORRUPT_IMAGE, "changed")
+        return b""
+
+    (outcome,) = summarise([item], engine, ASKING, read_photo)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.CORRUPT_IMAGE
+    assert len(reads) == 2
+
+
+def test_a_store_that_fails_ends_the_shard() -> None:
+    def read_photo(key: str) -> bytes:
+        raise StoreUnavailable("timed out", uri=key)
+
+    (item,) = items(1)
+    with pytest.raises(StoreUnavailable):
+        summarise([item], TableEngine({item.work_key: [GOOD]}), ASKING, read_photo)
+
+
+def test_the_same_photo_twice_is_asked_once() -> None:
+    (item,) = items(1)
+    engine = TableEngine({item.work_key: [GOOD]})
+    assert len(summarise([item, item], engine, ASKING, lambda key: b"")) == 1
+    assert len(engine.calls[0]) == 1
+
+
+def test_a_photo_whose_size_is_not_known_is_asked_without_one() -> None:
+    photo = make_photo("x")
+    item = make_item(type(photo)(photo.name, photo.key, photo.size, photo.sha256))
+    engine = TableEngine({item.work_key: [GOOD]})
+    summarise([item], engine, ASKING, lambda key: b"")
+    assert engine.calls[0][0].size is None
+
+
+def test_no_photo_is_no_outcome() -> None:
+    assert summarise([], TableEngine({}), ASKING, lambda key: b"") == []

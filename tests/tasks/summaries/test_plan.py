@@ -1,0 +1,162 @@
+"""Tests of planning: what identifies a text, and shards with every photo once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.missions import known_missions
+from configs.parts import GenerationConfig, LadderConfig
+from configs.stage_a import StageAConfig
+from tasks.records.photos import Group, Label
+from tasks.summaries import grammar
+from tasks.summaries.plan import identity, plan_shards, text_settings
+from tasks.summaries.prompts import summary_prompt
+from tests.builders import MISSION, examples, make_group, make_identity, make_photo, sha
+
+BASE = StageAConfig()
+
+SAME_TEXT: list[dict[str, Any]] = [
+    {"device": "cpu"},
+    {"device": "cuda:1"},
+    {"engine": {"batch_size": 1}},
+    {"engine": {"batch_tokens": 1024}},
+    {"engine": {"prefetch": 9}},
+    {"engine": {"prepare_workers": 9}},
+    {"shard_photos": 1},
+    {"store": "elsewhere"},
+    {"input_root": "elsewhere"},
+    {"checkpoint": "a copy elsewhere"},
+    {"inputs": {"markers": "required"}},
+    {"verify_inputs": False},
+    {"hand_off": {"mode": "none"}},
+    {"s3": {"region": "cn-north-1"}},
+    {"answer_key": "key.json"},
+]
+OTHER_TEXT: list[dict[str, Any]] = [
+    {"model": {"max_pixels": 4096}},
+    {"model": {"min_pixels": 4096}},
+    {"model": {"max_model_len": 4096}},
+    {"generation": {"max_new_tokens": 255}},
+    {"generation": {"temperature": 0.1}},
+    {"generation": {"top_p": 0.9}},
+    {"generation": {"seed": 1}},
+    {"ladder": {"temperatures": []}},
+    {"ladder": {"temperatures": [0.4, 0.0, 0.8]}},
+    {"ladder": {"top_p": 0.8}},
+    {"ladder": {"max_new_tokens_factor": 2}},
+]
+
+
+def key_of(changes: dict[str, Any], dtype: str = "float32") -> str:
+    """A photo's work key under a configuration."""
+    config = StageAConfig.model_validate(changes)
+    return identity(config, summary_prompt(None), sha("checkpoint"), (), dtype).work_key(sha("photo"))
+
+
+@pytest.mark.parametrize("changes", SAME_TEXT, ids=str)
+def test_what_cannot_change_a_text_does_not_change_its_key(changes: dict[str, Any]) -> None:
+    assert text_settings(StageAConfig.model_validate(changes), "float32") == text_settings(BASE, "float32")
+    assert key_of(changes) == key_of({})
+
+
+def test_what_can_change_a_text_changes_its_key_each_in_its_own_way() -> None:
+    keys = [key_of(changes) for changes in OTHER_TEXT]
+    assert len({key_of({}), key_of({}, dtype="bfloat16"), *keys}) == len(keys) + 2
+
+
+def test_every_setting_of_decoding_and_of_the_ladder_is_in_the_key() -> None:
+    told = text_settings(BASE, "float32")
+    assert set(told["generation"]) == set(GenerationConfig.model_fields)  # type: ignore[call-overload]
+    assert set(told["ladder"]) == set(LadderConfig.model_fields)  # type: ignore[call-overload]
+
+
+def test_a_rule_of_the_grammar_that_changes_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key_of({})
+    monkeypatch.setattr("tasks.summaries.plan.GRAMMAR_VERSION", grammar.GRAMMAR_VERSION + 1)
+    assert key_of({}) != before
+
+
+def test_prompt_checkpoint_and_adapters_are_in_the_key() -> None:
+    prompts = [summary_prompt(None), *(summary_prompt(mission) for mission in known_missions().values())]
+    tuples = [(p, c, a) for p in prompts for c in ("one", "two") for a in ((), ("x",), ("x", "y"), ("y", "x"))]
+    assert len({identity(BASE, p, c, a, "float32").work_key(sha("photo")) for p, c, a in tuples}) == len(tuples)
+
+
+def test_a_temperature_written_as_a_whole_number_is_the_same_setting() -> None:
+    assert key_of({"generation": {"temperature": 0}, "ladder": {"temperatures": [0, 0.4, 0.8]}}) == key_of({})
+
+
+contents = st.lists(st.sampled_from("abcdefghij"), min_size=0, max_size=6)
+
+
+def to_groups(lists: list[list[str]]) -> list[Group]:
+    """Groups whose photos have these bytes."""
+    return [make_group(f"QC-{index}", contents=told) for index, told in enumerate(lists) if told]
+
+
+@examples()
+@given(st.lists(contents, max_size=6), st.integers(1, 7))
+def test_every_photo_is_in_exactly_one_shard_in_the_order_of_the_groups(lists: list[list[str]], most: int) -> None:
+    shards = list(plan_shards(to_groups(lists), make_identity(), most))
+    planned = [item.photo.sha256 for shard in shards for item in shard.items]
+    assert planned == list(dict.fromkeys(sha(content) for told in lists for content in told))
+    assert [len(shard.items) for shard in shards[:-1]] == [most] * (len(shards) - 1)
+    assert all(1 <= len(shard.items) <= most for shard in shards)
+    for shard in shards:
+        assert all(item.work_key == make_identity().work_key(item.photo.sha256) for item in shard.items)
+
+
+@examples()
+@given(st.lists(contents, max_size=5), st.integers(1, 7))
+def test_the_same_work_has_the_same_keys(lists: list[list[str]], most: int) -> None:
+    plans = [list(plan_shards(to_groups(lists), make_identity(), most)) for _ in range(2)]
+    assert plans[0] == plans[1]
+    other = plan_shards(to_groups(lists), make_identity(checkpoint=sha("other")), most)
+    assert not {shard.key for shard in plans[0]} & {shard.key for shard in other}
+
+
+@examples()
+@given(st.permutations("abcde"))
+def test_the_key_of_a_shard_does_not_depend_on_order_or_names(order: list[str]) -> None:
+    (shard,) = plan_shards([make_group("QC-9", contents=order)], make_identity(), 10)
+    (usual,) = plan_shards([make_group("QC-1", contents=list("abcde"))], make_identity(), 10)
+    assert shard.key == usual.key
+
+
+def test_a_resubmitted_photo_is_planned_once() -> None:
+    groups = [make_group("QC-1", contents="ab", label=Label.FAIL), make_group("QC-1", contents="abc", label=Label.PASS)]
+    (shard,) = plan_shards(groups, make_identity(), 100)
+    assert [item.photo.key for item in shard.items] == [
+        f"{MISSION}/QC-1/img1.jpg",
+        f"{MISSION}/QC-1/img2.jpg",
+        f"{MISSION}/QC-1/img3.jpg",
+    ]
+
+
+def test_new_photos_behind_full_shards_leave_those_as_they_were() -> None:
+    before = list(plan_shards([make_group("QC-1", contents="abcd")], make_identity(), 2))
+    after = list(
+        plan_shards([make_group("QC-1", contents="abcd"), make_group("QC-2", contents="e")], make_identity(), 2)
+    )
+    assert after[:2] == before
+
+
+def test_planning_reads_no_more_groups_than_a_shard_needs() -> None:
+    read: list[str] = []
+
+    def groups() -> Any:
+        for name in "abcdef":
+            read.append(name)
+            yield make_group(name, contents=[name])
+
+    next(plan_shards(groups(), make_identity(), 2))
+    assert read == ["a", "b"]
+
+
+def test_a_photo_is_identified_by_its_bytes_alone() -> None:
+    one, two = make_photo("same", "a.jpg", "QC-1"), make_photo("same", "b.jpg", "QC-2")
+    assert make_identity().work_key(one.sha256) == make_identity().work_key(two.sha256)

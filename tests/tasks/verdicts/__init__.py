@@ -1,0 +1,1 @@
+"""Tests of Stage-B's tickets."""

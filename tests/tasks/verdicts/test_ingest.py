@@ -1,0 +1,129 @@
+"""Tests of making tickets of a published run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from blocks.local_store import LocalStore
+from tasks.publishing.keys import records_name
+from tasks.publishing.publish import Published, publish
+from tasks.records.errors import ManifestError, OutputError, RecordError
+from tasks.records.photos import Label
+from tasks.verdicts.ingest import ingest
+from tests.builders import MISSION, files_under, make_group, make_outcomes, make_run, published_run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> LocalStore:
+    """A store with one published run."""
+    return LocalStore(tmp_path / "source")
+
+
+@pytest.fixture
+def published(source: LocalStore) -> Published:
+    """The run in the source."""
+    return published_run(source)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> LocalStore:
+    """An empty store."""
+    return LocalStore(tmp_path / "target")
+
+
+def tickets_of(store: LocalStore, key: str) -> list[dict[str, object]]:
+    """The lines of tickets.jsonl beside a manifest."""
+    data = store.read(f"{key.rpartition('/')[0]}/tickets.jsonl")
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def test_each_group_is_one_ticket(source: LocalStore, published: Published, target: LocalStore) -> None:
+    made = ingest(source, published.key, target, published.sha256)
+    assert made.tickets == 3
+    assert made.key == f"stage_b/{MISSION}/runs/{published.sha256[:16]}/manifest.json"
+    assert made.uri == target.uri_of(made.key)
+    tickets = tickets_of(target, made.key)
+    assert [(t["ticket_id"], t["group_id"], t["label"], t["label_source"], t["line"]) for t in tickets] == [
+        ("QC-0001@审核通过#1", "QC-0001", "审核通过", "folder", 1),
+        ("QC-0002@unlabelled#2", "QC-0002", None, "none", 2),
+        ("QC-0004@审核不通过#3", "QC-0004", "审核不通过", "folder", 3),
+    ]
+    assert [t["stage_a_complete"] for t in tickets] == [True, False, True]
+    assert tickets[0]["images"] == ["img1.jpg", "img2.jpg"]
+    assert tickets[0]["summaries"] == {"image_1": "BBU设备×1", "image_2": "BBU设备×2"}
+    manifest = json.loads(target.read(made.key))
+    assert (manifest["source"], manifest["source_sha256"]) == (published.key, published.sha256)
+    assert (manifest["tickets"], manifest["mission"]) == (3, MISSION)
+
+
+def test_the_same_run_handed_over_again_changes_nothing(
+    source: LocalStore, published: Published, target: LocalStore
+) -> None:
+    first = ingest(source, published.key, target)
+    before = files_under(target)
+    assert ingest(source, published.key, target, published.sha256) == first
+    assert files_under(target) == before
+
+
+def test_a_resubmission_is_a_ticket_of_its_own(source: LocalStore, target: LocalStore) -> None:
+    groups = [make_group("QC-1", label=label) for label in (None, None, Label.FAIL, Label.PASS)]
+    published = publish(source, make_run(groups), make_outcomes(groups))
+    tickets = tickets_of(target, ingest(source, published.key, target).key)
+    assert {t["group_id"] for t in tickets} == {"QC-1"}
+    assert len({t["ticket_id"] for t in tickets}) == 4
+
+
+def test_a_run_without_groups_has_no_tickets(source: LocalStore, target: LocalStore) -> None:
+    published = publish(source, make_run([]), {})
+    assert ingest(source, published.key, target).tickets == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-1],
+        lambda data: data.replace("BBU设备×2".encode(), "BBU设备×3".encode()),
+        lambda data: data[: data.index(b"\n") + 1],
+        lambda data: data + data.splitlines(keepends=True)[-1],
+        lambda data: data.replace(b"QC-0002", b"QC-0003"),
+    ],
+    ids=["cut", "another-summary", "lines-gone", "line-twice", "another-group"],
+)
+def test_a_source_that_was_changed_writes_nothing(
+    source: LocalStore, published: Published, target: LocalStore, damage: Callable[[bytes], bytes]
+) -> None:
+    key = f"{published.key.rpartition('/')[0]}/{records_name(MISSION)}"
+    store_data = source.read(key)
+    assert damage(store_data) != store_data
+    source.write(key, damage(store_data))
+    with pytest.raises(OutputError) as caught:
+        ingest(source, published.key, target)
+    assert source.uri_of(key) in str(caught.value)
+    assert files_under(target) == {}
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}", b"", b"\xff", b'{"group_id": "QC-0002"', b'{"group_id": "a", "group_id": "b"}']
+)
+def test_a_bad_line_is_named_by_its_number(
+    source: LocalStore, published: Published, target: LocalStore, line: bytes
+) -> None:
+    key = f"{published.key.rpartition('/')[0]}/{records_name(MISSION)}"
+    lines = source.read(key).split(b"\n")
+    lines[1] = line
+    source.write(key, b"\n".join(lines))
+    with pytest.raises(RecordError, match=rf"{records_name(MISSION)}, line 2: "):
+        ingest(source, published.key, target)
+    assert files_under(target) == {}
+
+
+def test_another_manifest_than_was_handed_over_is_refused(
+    source: LocalStore, published: Published, target: LocalStore
+) -> None:
+    with pytest.raises(ManifestError, match="expected"):
+        ingest(source, published.key, target, "0" * 64)
+    assert files_under(target) == {}
