@@ -16,7 +16,7 @@ from configs.missions import known_missions, nearest
 from configs.parts import VISUAL_TOKEN_PIXELS
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
-from configs.stores import LocalLocation, parse_store_uri
+from configs.stores import LocalLocation, key_fault, parse_store_uri
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -57,9 +57,17 @@ def check_verify(config: VerifyConfig, skip: frozenset[str] = frozenset()) -> It
         elif not config.manifest.endswith("/manifest.json"):
             yield Fault("manifest", f"{config.manifest} is not a manifest", "give the URI that ends in /manifest.json")
         else:
-            yield from _store("manifest", config.manifest)
-            if not config.manifest.startswith("s3://") and not Path(config.manifest).is_file():
-                yield Fault("manifest", f"there is no file {config.manifest}", "give the path a Stage-A run printed")
+            yield from _manifest(config.manifest)
+
+
+def _manifest(uri: str) -> Iterator[Fault]:
+    try:
+        location = parse_store_uri(uri)
+    except ValueError as error:
+        yield Fault("manifest", str(error))
+        return
+    if isinstance(location, LocalLocation) and not Path(location.path).expanduser().is_file():
+        yield Fault("manifest", f"there is no file {uri}", "give the path that a Stage-A run printed")
 
 
 def _mission(config: StageAConfig) -> Iterator[Fault]:
@@ -72,8 +80,9 @@ def _mission(config: StageAConfig) -> Iterator[Fault]:
         yield Fault("mission", "is not given", f"known missions: {', '.join(missions)}")
     elif config.mission not in missions:
         if config.no_mission:
-            if "/" in config.mission or "\\" in config.mission or config.mission in {".", ".."}:
-                yield Fault("mission", f"{config.mission!r} cannot name a folder", "leave out / and \\")
+            fault = "it has a slash" if {"/", "\\"} & {*config.mission} else key_fault(config.mission)
+            if fault:
+                yield Fault("mission", f"{config.mission!r} cannot name a folder: {fault}", "give one folder's name")
             return
         near = nearest(config.mission, missions)
         cure = f"did you mean {' or '.join(near)}?" if near else f"known missions: {', '.join(missions)}"
@@ -94,8 +103,16 @@ def _input_root(config: StageAConfig) -> Iterator[Fault]:
     root = Path(location.path).expanduser()
     if not root.is_dir():
         yield Fault("input_root", f"there is no folder {config.input_root}", "give the folder that holds the missions")
-    elif config.mission and config.mission in known_missions() and not (root / config.mission).is_dir():
+    elif config.mission in _mission_names() and not (root / config.mission).is_dir():
         yield Fault("input_root", f"{root} has no folder {config.mission}", "photos belong in <root>/<mission>/...")
+
+
+def _mission_names() -> frozenset[str]:
+    """Names of the missions; none if their files are at fault, which is said elsewhere."""
+    try:
+        return frozenset(known_missions())
+    except ConfigError:
+        return frozenset()
 
 
 def _store(field: str, uri: str) -> Iterator[Fault]:

@@ -13,6 +13,9 @@ from tasks.inputs.order import natural_key
 from tasks.records.errors import NothingToDo
 from tasks.records.photos import MARKER, PENDING_FOLDER, PHOTO_SUFFIXES, Group, Label, Photo
 
+_LITTER = "__MACOSX"
+"""Folder that one archiver adds; it and whatever starts with a dot (`._img1.jpg`) is nobody's photo."""
+
 _LABELS: dict[str, Label | None] = {Label.PASS: Label.PASS, Label.FAIL: Label.FAIL, PENDING_FOLDER: None}
 
 
@@ -46,7 +49,7 @@ def discover(root: Store, mission: str) -> Discovery:
         parts = info.key[len(prefix) :].split("/")
         depth = 2 if parts[0] in _LABELS else 1
         folder = folders.get("/".join(parts[:depth])) if len(parts) == depth + 1 else None
-        if folder is None:
+        if folder is None or parts[-1].startswith("."):
             ignored.append(info.key)
         elif parts[-1] == MARKER:
             folder.marked = True
@@ -66,11 +69,15 @@ def discover(root: Store, mission: str) -> Discovery:
 
 def _group_paths(root: Store, prefix: str) -> Iterator[str]:
     """Paths of the group folders below the mission, in a stable order: those in a folder first."""
-    for name in sorted(root.folders(prefix), key=lambda name: (name not in _LABELS, name)):
+    for name in sorted(_folders(root, prefix), key=lambda name: (name not in _LABELS, name)):
         if name in _LABELS:
-            yield from (f"{name}/{group}" for group in sorted(root.folders(f"{prefix}{name}/")))
+            yield from (f"{name}/{group}" for group in sorted(_folders(root, f"{prefix}{name}/")))
         else:
             yield name
+
+
+def _folders(root: Store, prefix: str) -> Iterator[str]:
+    return (name for name in root.folders(prefix) if not name.startswith(".") and name != _LITTER)
 
 
 def _group(path: str, folder: _Folder, mission: str) -> Group:

@@ -51,6 +51,8 @@ def check_run(store: Store, key: str, expected: str | None = None) -> Checked:
         return _checked("stage_a", manifest, digest, manifest.files)
     tickets_manifest, digest = _read(StageBManifest, store, key, expected)
     _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
+    if tickets_manifest.run_id != tickets_manifest.source_sha256[:16]:
+        raise ManifestError(f"{store.uri_of(key)} was changed: its run id is not that of its source")
     tickets = list(_records(Ticket, store, key, _entry(tickets_manifest, TICKETS, store, key)))
     if len(tickets) != tickets_manifest.tickets:
         raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {len(tickets)}")

@@ -21,6 +21,15 @@ class LocalFile:
     path: Path
     entry: FileEntry
 
+    def is_in(self, store: Store, folder: str) -> bool:
+        """Whether a run's folder has this very file already. Raises StoreError."""
+        key = f"{folder}/{self.entry.name}"
+        info = store.stat(key)
+        if info is None or info.size != self.entry.size:
+            return False
+        with store.open(key) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == self.entry.sha256
+
     def upload(self, store: Store, folder: str) -> None:
         """Put the file into a run's folder. Raises StoreError."""
         with self.path.open("rb") as source:

@@ -63,7 +63,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published run. `fresh` is False if the very same run was in the store already."""
+    """A published run. `fresh` is False if the very same run was in the store already, whole."""
 
     uri: str
     key: str
@@ -85,7 +85,7 @@ def publish(store: Store, run: RunInput, outcomes: Mapping[str, Outcome]) -> Pub
         folder = run_folder("stage_a", run.mission, manifest.run_id)
         key = f"{folder}/{MANIFEST}"
         data = to_line(manifest)
-        fresh = not _is_there(store, key, data)
+        fresh = not (_is_there(store, key, data) and all(file.is_in(store, folder) for file in files))
         if fresh:
             for file in files:
                 file.upload(store, folder)
@@ -94,7 +94,8 @@ def publish(store: Store, run: RunInput, outcomes: Mapping[str, Outcome]) -> Pub
 
 
 def point_to(store: Store, published: Published) -> Latest:
-    """Make `latest.json` point to a run; nothing changes if it does already. Raises StoreError."""
+    """Make `latest.json` point to a run; nothing changes if it does already. Raises StoreError, or RecordError
+    if what is there is not a pointer."""
     key = latest_key(published.manifest.mission)
     before = _read_latest(store, key)
     if before is not None and before.run_id == published.manifest.run_id:

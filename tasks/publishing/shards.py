@@ -54,7 +54,7 @@ def find_shard(store: Store, mission: str, shard: str, work_keys: Iterable[str])
         outcomes = parse_shard(data, store.uri_of(key))
     except (ObjectMissing, RecordError):
         return None
-    if {outcome.work_key for outcome in outcomes} != set(work_keys):
+    if [outcome.work_key for outcome in outcomes] != sorted(work_keys):
         return None
     return _receipt(key, data, outcomes, reused=True, seconds=0.0)
 

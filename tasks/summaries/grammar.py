@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import category
 
 GRAMMAR_VERSION = 1
 """Part of a photo's work key: raise it when a rule changes which texts are accepted."""
@@ -37,6 +38,7 @@ class Violation(StrEnum):
     """The token limit ended the answer, not the model."""
     SPECIAL_TOKEN = "special_token"
     MULTIPLE_LINES = "multiple_lines"
+    CONTROL_CHARACTER = "control_character"
     JSON = "json"
     COORDINATES = "coordinates"
     FINAL_PERIOD = "final_period"
@@ -126,6 +128,7 @@ def _line_violations(text: str) -> list[Violation]:
     rules = (
         (Violation.SPECIAL_TOKEN, bool(_SPECIAL.search(text))),
         (Violation.MULTIPLE_LINES, bool(_LINE_ENDS.search(text))),
+        (Violation.CONTROL_CHARACTER, any(category(char) in {"Cc", "Cs"} for char in _LINE_ENDS.sub("", text))),
         (Violation.JSON, text.lstrip().startswith(("{", "[", "```"))),
         (Violation.COORDINATES, bool(_NUMBERS.search(text))),
         (Violation.FINAL_PERIOD, text.rstrip().endswith("。")),

@@ -111,3 +111,18 @@ def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
         pytest.skip("this file system takes UTF-8 names only")
     (photo,) = discover(LocalStore(tmp_path), MISSION).groups[0].photos
     assert photo.name == "img\udcff1.jpg"
+
+
+def test_what_archivers_and_systems_leave_behind_is_no_group_and_no_photo(tmp_path: Path) -> None:
+    for name in (
+        f"{MISSION}/A/img1.jpg",
+        f"{MISSION}/A/._img1.jpg",
+        f"{MISSION}/__MACOSX/A/x.jpg",
+        f"{MISSION}/.Trash/y.jpg",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    found = discover(LocalStore(tmp_path), MISSION)
+    assert [(group.group_id, [photo.name for photo in group.photos]) for group in found.groups] == [("A", ["img1.jpg"])]
+    assert f"{MISSION}/A/._img1.jpg" in found.ignored

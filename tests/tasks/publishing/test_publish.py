@@ -269,3 +269,15 @@ def test_outcomes_come_from_all_shards_or_not_at_all(store: LocalStore) -> None:
     store.write(receipts[1].key, store.read(receipts[1].key).replace(b"stop", b"stoq"))
     with pytest.raises(RecordError, match="b" * 64):
         load_outcomes(store, receipts)
+
+
+@pytest.mark.parametrize("name", [records_name(MISSION), PROVENANCE, QUARANTINE])
+def test_a_damaged_file_of_a_run_is_written_again(store: LocalStore, name: str) -> None:
+    first = published_run(store)
+    whole = files_under(store, "stage_a/")
+    key = f"{first.key.rpartition('/')[0]}/{name}"
+    data = store.read(key)
+    store.write(key, data[:-2] + b"x\n" if data else b"x\n")
+    again = published_run(store)
+    assert again.fresh
+    assert files_under(store, "stage_a/") == whole

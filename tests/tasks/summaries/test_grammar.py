@@ -235,3 +235,8 @@ def test_a_hostile_text_is_read_in_linear_time(text: str) -> None:
     began = time.process_time()
     assert read(text).summary is None
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("char", ["\x00", "\x1b", "\x7f", "\ud800"])
+def test_a_control_character_or_a_lone_surrogate_is_named(char: str) -> None:
+    assert read(f"BBU{char}设备×1").violations == (Violation.CONTROL_CHARACTER,)

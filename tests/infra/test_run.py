@@ -1,0 +1,98 @@
+"""The demo as a newcomer runs it: a process of its own, everything made from nothing but what ships."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.demo.run import MISSIONS, combine
+
+ROOT = Path(__file__).parents[2]
+KEYS = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image"]
+
+
+def run_demo(root: Path) -> tuple[dict[str, Any], str]:
+    """The last line on stdout as JSON, and all of stderr."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("FIELDCHECK_", "PREFECT_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.demo.run", "--root", str(root)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> tuple[dict[str, Any], str]:
+    """The first run in it."""
+    return run_demo(root)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_demo_reads_all_missions_and_nearly_all_photos_exactly(first: tuple[dict[str, Any], str]) -> None:
+    summary, _ = first
+    assert (summary["groups"], summary["photos"]) == (24, 120)
+    assert summary["exact_match"] >= 0.97
+    assert [run["manifest"].split("/stage_a/")[1].split("/")[0] for run in summary["runs"]] == list(MISSIONS)
+
+
+def test_published_lines_have_the_six_keys_and_a_ticket_each(first: tuple[dict[str, Any], str]) -> None:
+    for run, mission in zip(first[0]["runs"], MISSIONS, strict=True):
+        records = lines(Path(run["manifest"]).parent / f"{mission}_stage_a.jsonl")
+        tickets = lines(Path(run["stage_b"]["manifest"]).parent / "tickets.jsonl")
+        assert records
+        assert all(list(record) == KEYS for record in records)
+        assert [(t["group_id"], t["label"]) for t in tickets] == [(r["group_id"], r["label"]) for r in records]
+
+
+def test_the_truncated_photo_and_the_empty_group_are_quarantined(first: tuple[dict[str, Any], str]) -> None:
+    entries = lines(Path(first[0]["manifest"]).parent / "quarantine.jsonl")
+    assert {("photo", "truncated_image"), ("group", "empty_group")} <= {(e["kind"], e["reason"]) for e in entries}
+
+
+def test_a_person_sees_samples_the_quarantine_and_no_traceback(first: tuple[dict[str, Any], str], root: Path) -> None:
+    stderr = first[1]
+    assert "quarantine" in stderr
+    assert "truncated_image" in stderr
+    assert "Traceback" not in stderr
+    page = (root / "gallery.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == sum(
+        len(record["images"])
+        for run, mission in zip(first[0]["runs"], MISSIONS, strict=True)
+        for record in lines(Path(run["manifest"]).parent / f"{mission}_stage_a.jsonl")
+    )
+
+
+def test_the_second_run_infers_nothing_and_gives_the_same_manifests(
+    first: tuple[dict[str, Any], str], root: Path
+) -> None:
+    again, _ = run_demo(root)
+    assert again["inferred"] == 0
+    assert [run["sha256"] for run in again["runs"]] == [run["sha256"] for run in first[0]["runs"]]
+    assert again["exact_match"] == first[0]["exact_match"]
+
+
+def test_combining_weighs_the_rate_by_answers() -> None:
+    run = {"manifest": "m", "groups": 1, "photos": 5, "quarantined": 0, "inferred": 5}
+    summary = combine([{**run, "exact_match": 1.0, "answered": 3}, {**run, "exact_match": 0.0, "answered": 1}], 2.5)
+    assert (summary["exact_match"], summary["photos"], summary["seconds"]) == (0.75, 10, 2.5)
