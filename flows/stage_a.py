@@ -117,7 +117,8 @@ def stage_b_inline(config: StageAConfig, published: Published) -> dict[str, Any]
 @contextmanager
 def _shown(plan: Plan) -> Iterator[Progress]:
     """Progress of the run's photos, kept up to date in Prefect's UI."""
-    artifact = create_progress_artifact(progress=0.0, description=f"0 of {plan.photos} photos")
+    nothing = 0.0 if plan.photos else 100.0
+    artifact = create_progress_artifact(progress=nothing, description=f"0 of {plan.photos} photos")
 
     def show(tick: Tick) -> None:
         update_progress_artifact(

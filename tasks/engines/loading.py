@@ -10,6 +10,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoProcessor, GenerationConfig, Qwen3VLForConditionalGeneration
 from transformers.utils import is_flash_attn_2_available
+from transformers.utils import logging as transformers_logging
 
 from configs.parts import ModelConfig
 from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError
@@ -68,6 +69,7 @@ def load_model(checkpoint: str, adapters: Sequence[str], model: ModelConfig, dev
 
     A checkpoint that lacks weights is refused: transformers would make them up.
     """
+    transformers_logging.disable_progress_bar()  # it would write over ours
     dtype = pick_dtype(model.dtype, device)
     attention = pick_attention(model.attention, device, dtype)
     try:

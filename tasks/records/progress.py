@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,16 @@ class Progress:
 
     total: int
     done: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float | None = None
+
+    def start(self) -> None:
+        """Start the clock, at the first call only: loading a model is not part of the rate."""
+        if self.began is None:
+            self.began = time.monotonic()
 
     def advance(self, photos: int = 1) -> None:
         """Count photos as done."""
         self.done += photos
-        tick = Tick(self.done, self.total, time.monotonic() - self.began)
+        tick = Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
         for listener in _listeners.get():
             listener(tick)

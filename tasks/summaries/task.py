@@ -139,6 +139,7 @@ def _infer(
         )
     )
     loaded = time.monotonic()
+    progress.start()
     root = open_store(config.input_root, config.s3)
     asking = Asking(plan.prompt, config.generation, config.ladder)
     outcomes = summarise(shard.items, engine, asking, root.read, progress.advance)
