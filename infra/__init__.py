@@ -1,0 +1,1 @@
+"""How Fieldcheck is put up and run."""

@@ -1,0 +1,1 @@
+"""The demonstration: a tiny real Qwen3-VL checkpoint, its adapter and drawn photos for it to read."""

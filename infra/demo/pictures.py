@@ -1,0 +1,104 @@
+"""Training pictures: scenes drawn, compressed as a phone would, and cut into patches by the real processor.
+
+Knows no model and no text; what comes out is what the vision tower sees at inference, to the last bit.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
+
+from infra.demo.drawing import draw
+from infra.demo.model import PATCH, image_processor
+from infra.demo.scenes import DESCRIPTIONS, Scene, sample
+
+CLASSES = len(DESCRIPTIONS) + 1  # the last one: the picture is irrelevant
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A scene and its pixels as patches, uint8 (4 * cells, 3 * 16 * 16), in the processor's order."""
+
+    scene: Scene
+    patches: NDArray[np.uint8]
+
+
+def photo(scene: Scene) -> Image.Image:
+    """The scene's photo as it comes back from a file: JPEG of some quality, now and then PNG."""
+    rng = random.Random(f"file {scene.seed}")
+    file = io.BytesIO()
+    if rng.random() < 0.15:
+        draw(scene).save(file, "PNG", compress_level=1)
+    else:
+        draw(scene).save(file, "JPEG", quality=rng.randint(68, 95))
+    return Image.open(file).convert("RGB")
+
+
+def take(seed: int) -> Picture:
+    """The picture of one seed."""
+    scene = sample(seed)
+    values = _processor()(images=[photo(scene)], return_tensors="pt")["pixel_values"]
+    # Resizing gives whole grey levels, of which the processor makes k / 127.5 - 1, twice: once for each frame.
+    frames = values.reshape(len(values), 3, 2, PATCH * PATCH)
+    levels = frames[:, :, 0].add(1).mul(127.5).round().to(torch.uint8)
+    return Picture(scene, levels.reshape(len(values), -1).numpy())
+
+
+def take_all(seeds: Iterable[int], processes: int) -> dict[tuple[int, int], list[Picture]]:
+    """Pictures by grid (columns, rows), in the order of the seeds whatever the number of processes."""
+    by_grid: dict[tuple[int, int], list[Picture]] = defaultdict(list)
+    with multiprocessing.get_context("fork").Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for picture in pool.imap(take, seeds, chunksize=32):
+            by_grid[picture.scene.grid].append(picture)
+    return dict(sorted(by_grid.items()))
+
+
+def pixel_values(pictures: list[Picture]) -> torch.Tensor:
+    """What the processor gives for these pictures of one grid: float32 (patches of all, 3 * 2 * 16 * 16)."""
+    levels = torch.from_numpy(np.concatenate([picture.patches for picture in pictures]))
+    frame = levels.float().div_(127.5).sub_(1).reshape(-1, 3, 1, PATCH * PATCH)
+    return frame.expand(-1, -1, 2, -1).reshape(len(levels), -1)
+
+
+def cell_labels(scene: Scene) -> NDArray[np.float32]:
+    """What each visual token shows, 0/1 (cells, CLASSES), row by row; for the probe that teaches the vision tower."""
+    cols, rows = scene.grid
+    labels = np.zeros((rows * cols, CLASSES), np.float32)
+    for thing in scene.things:
+        col, row = thing.cell
+        labels[row * cols + col, DESCRIPTIONS.index(thing.description)] = 1
+    labels[:, -1] = scene.kind == "irrelevant"
+    return labels
+
+
+def ordinals(scene: Scene) -> NDArray[np.int64]:
+    """Which of its like, in reading order, each cell's object is: 1, 2, … and 0 where there is none, (cells,)."""
+    cols, rows = scene.grid
+    counted = np.zeros(rows * cols, np.int64)
+    seen: Counter[str] = Counter()
+    for thing in sorted(scene.things, key=lambda thing: (thing.cell[1], thing.cell[0])):
+        seen[thing.description] += 1
+        counted[thing.cell[1] * cols + thing.cell[0]] = seen[thing.description]
+    return counted
+
+
+def totals(scene: Scene) -> NDArray[np.int64]:
+    """How many objects of each description the picture shows, and whether it is irrelevant, (CLASSES,)."""
+    counts = Counter(thing.description for thing in scene.things)
+    return np.array([*(counts[description] for description in DESCRIPTIONS), scene.kind == "irrelevant"], np.int64)
+
+
+@lru_cache(maxsize=1)
+def _processor() -> Qwen2VLImageProcessor:
+    return image_processor()
