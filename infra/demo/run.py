@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from configs.errors import FieldcheckError
 from flows.cli import describe, run_stage_a
@@ -59,9 +59,11 @@ def main() -> int:
             return 1
         summaries.append(summary)
         _show(say, Path(summary["manifest"]).parent, mission)
-        say.print(describe(summary), highlight=False, markup=False)
+        say.print(describe(summary), highlight=False, markup=False, soft_wrap=True)
     gallery = write_gallery(root / "gallery.html", root / "photos", [Path(s["manifest"]).parent for s in summaries])
-    say.print(f"look at the photos and their summaries: {gallery}\nlook at the runs in Prefect's UI: make ui")
+    say.print(
+        f"look at the photos and their summaries: {gallery}\nlook at the runs in Prefect's UI: make ui", soft_wrap=True
+    )
     print(json.dumps(combine(summaries, time.monotonic() - began), ensure_ascii=False))
     return 0
 
@@ -85,13 +87,13 @@ def combine(summaries: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
 
 
 def _show(say: Console, folder: Path, mission: str) -> None:
-    table = Table("group", "label", "photo", "summary", title=f"the first groups of {mission}")
+    table = Table("group", "label", "photo", Column("summary", overflow="fold"), title=f"the first groups of {mission}")
     for line in (folder / records_name(mission)).read_text(encoding="utf-8").splitlines()[:_SAMPLES]:
         record = json.loads(line)
         for name, text in list(zip(record["images"], record["per_image"].values(), strict=True))[:3]:
             table.add_row(record["group_id"], record["label"] or "-", name, text)
     say.print(table)
-    bad = Table("kind", "group", "photo", "reason", "detail", title="quarantine")
+    bad = Table("kind", Column("group", overflow="fold"), "photo", "reason", "detail", title="quarantine")
     for line in (folder / QUARANTINE).read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         bad.add_row(entry["kind"], entry["group_id"], entry["image"] or "-", entry["reason"], entry["detail"])

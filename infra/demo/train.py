@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--c-steps", type=int, default=1200)
     parser.add_argument("--l-steps", type=int, default=1500)
     parser.add_argument("--j-steps", type=int, default=200)
-    parser.add_argument("--p-steps", type=int, default=500)
+    parser.add_argument("--p-steps", type=int, default=350)
     parser.add_argument("--adapter-steps", type=int, default=250)
     parser.add_argument("--examined", type=int, default=640, help="held-out scenes of the report")
     parser.add_argument("--threads", type=int, default=2)

@@ -9,22 +9,35 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from infra.demo import pack, prepare
 from infra.demo.examine import Reader
 from infra.demo.model import Trim
 from infra.demo.pictures import photo, pixel_values, take
 from infra.demo.prompting import conversation, real_prompts
-from infra.demo.scenes import Split, sample, seed_of
+from infra.demo.scenes import CELL, PIXELS_MAX, PIXELS_MIN, Split, grid_of, sample, seed_of
 from infra.demo.tokenizer import SPECIAL_IDS, VOCAB_SIZE, ordinary_size
 from infra.demo.wording import adapter_summary, summary
 
 REPOSITORY = Path(__file__).parents[2]
 ADAPTER = pack.DEMO / "adapter"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other at every small step crawl once anything else uses a core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +111,13 @@ def test_training_sees_the_processors_pixels(reader: Reader) -> None:
     assert torch.allclose(pixel_values([picture]), expected["pixel_values"], atol=1e-6)
     cols, rows = picture.scene.grid
     assert expected["image_grid_thw"].tolist() == [[1, 2 * rows, 2 * cols]]
+
+
+@given(st.integers(60, 2500), st.integers(60, 2500))
+@settings(max_examples=300, deadline=None)
+def test_the_grid_is_the_processors(width: int, height: int) -> None:
+    resized_height, resized_width = smart_resize(height, width, CELL, PIXELS_MIN, PIXELS_MAX)
+    assert grid_of((width, height)) == (resized_width // CELL, resized_height // CELL)
 
 
 def test_it_reads_photos_it_has_never_seen(reader: Reader) -> None:

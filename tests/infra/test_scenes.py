@@ -18,12 +18,9 @@ from infra.demo.scenes import (
     DESCRIPTIONS,
     ERICSSON,
     PHOTO_SIZES,
-    PIXELS_MAX,
-    PIXELS_MIN,
     Scene,
     Split,
     Thing,
-    grid_of,
     sample,
     seed_of,
 )
@@ -94,15 +91,6 @@ def test_splits_never_share_a_seed() -> None:
     assert all(before[1] < after[0] for before, after in itertools.pairwise(edges))
     with pytest.raises(ValueError, match="outside"):
         seed_of(Split.TESTS, 10**9)
-
-
-@given(st.integers(60, 2500), st.integers(60, 2500))
-@settings(max_examples=300, deadline=None)
-def test_the_grid_is_the_processors(width: int, height: int) -> None:
-    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
-
-    resized_height, resized_width = smart_resize(height, width, CELL, PIXELS_MIN, PIXELS_MAX)
-    assert grid_of((width, height)) == (resized_width // CELL, resized_height // CELL)
 
 
 def test_photo_sizes_are_landscape_portrait_and_square() -> None:
