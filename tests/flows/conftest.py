@@ -26,4 +26,6 @@ def small_root(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for group in kept:
         shutil.copytree(Path(demo.photos) / MISSION / group, root / MISSION / group)
+    # S3 keeps no empty folders, so that the group without a photo holds something that is none.
+    (root / MISSION / kept[-1] / "说明.txt").write_text("补拍", encoding="utf-8")
     return root

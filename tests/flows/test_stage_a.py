@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def test_a_photo_in_two_groups_is_inferred_once(local_run: dict[str, Any]) -> No
     provenance = lines(Path(local_run["manifest"]).parent / "provenance.jsonl")
     keys = [line["work_key"] for line in provenance]
     assert len(set(keys)) == len(keys) - 3
-    # The bad group's whole photos are inferred too: they will not be again once it is mended.
-    assert local_run["inferred"] == len(set(keys)) + 3
+    # The bad group's two whole photos are inferred too: they will not be again once it is mended.
+    assert local_run["inferred"] == len(set(keys)) + 2
 
 
 def test_stage_b_has_one_ticket_a_group(local_run: dict[str, Any]) -> None:
@@ -153,8 +154,6 @@ def test_a_run_on_s3_is_the_local_run_byte_for_byte(
     for path in small_root.rglob("*"):
         if path.is_file():
             client.put_object(Bucket=bucket, Key=f"in/{path.relative_to(small_root)}", Body=path.read_bytes())
-    # S3 has no empty folders; what stands for one is an empty object whose name ends in a slash.
-    client.put_object(Bucket=bucket, Key=f"in/{MISSION}/QC-20260310-0012/", Body=b"")
     remote = {**given, "input_root": f"s3://{bucket}/in", "store": f"s3://{bucket}/out", "s3": options}
     summary = stage_a(**remote)
     assert summary["manifest"].startswith(f"s3://{bucket}/out/stage_a/")
@@ -197,11 +196,6 @@ def test_a_summary_that_stays_bad_is_quarantined_with_its_text(given: dict[str, 
 
 
 def test_no_mission_reads_any_folder_without_a_focus(given: dict[str, Any], small_root: Path, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "随便看看").symlink_to(small_root / MISSION, target_is_directory=True)
-    import shutil
-
-    (tmp_path / "in" / "随便看看").unlink()
     shutil.copytree(small_root / MISSION / "QC-20260310-0011", tmp_path / "in" / "随便看看" / "QC-20260310-0011")
     changed = {**given, "mission": "随便看看", "no_mission": True, "input_root": str(tmp_path / "in")}
     summary = stage_a(**changed, store=str(tmp_path / "out"))
@@ -231,8 +225,9 @@ def test_progress_is_heard_for_every_photo(given: dict[str, Any], tmp_path: Path
     heard: list[Tick] = []
     with listening(heard.append):
         summary = stage_a(**given, shard_photos=5, store=str(tmp_path))
-    assert [tick.done for tick in heard] == list(range(1, summary["inferred"] + 1))
-    assert {tick.total for tick in heard} == {summary["inferred"]}
+    every = summary["inferred"] + 1  # the truncated photo is done too, though no model sees it
+    assert [tick.done for tick in heard] == list(range(1, every + 1))
+    assert {tick.total for tick in heard} == {every}
 
 
 def test_the_ui_has_a_graph_and_readable_artifacts(given: dict[str, Any], tmp_path: Path) -> None:
