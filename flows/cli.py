@@ -129,6 +129,8 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
 def _embedded() -> Iterator[None]:
     """Prefect made fit for a person's terminal; a server is started inside the process if none is configured."""
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # The server inside takes some 15 seconds on two idle cores; on busy ones Prefect's own limit of 20 is too short.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import prefect  # noqa: F401  (sets up the handlers)
 
