@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
 from prefect.states import StateType
 
 from blocks.stores import open_store
@@ -234,21 +235,18 @@ def test_the_ui_has_a_graph_and_readable_artifacts(given: dict[str, Any], tmp_pa
     state = stage_a(**given, store=str(tmp_path), return_state=True)
     assert state.type is StateType.COMPLETED
 
-    async def look() -> tuple[dict[str, Any], dict[str, Any]]:
+    this_run = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+
+    async def look() -> tuple[list[TaskRun], dict[str | None, Any]]:
         async with get_client() as client:
-            runs = await client.read_task_runs()
-            mine = {
-                run.name.rpartition("-")[0]: run for run in runs if run.flow_run_id == state.state_details.flow_run_id
-            }
-            found = await client.read_artifacts(
-                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="stage-a-air-baffle%"))
-            )
-            return mine, {artifact.key: artifact for artifact in found}
+            runs = await client.read_task_runs(flow_run_filter=this_run)
+            artifacts = await client.read_artifacts(flow_run_filter=this_run)
+            return runs, {artifact.key: artifact.data for artifact in artifacts}
 
     runs, artifacts = asyncio.run(look())
-    by_task = {run.name.split("-")[0]: run for run in runs.values()}
-    assert "gpu" in next(run for run in runs.values() if run.name.startswith("infer-shard")).tags
+    by_task = {run.name.split("-")[0]: run for run in runs}
+    assert "gpu" in by_task["infer"].tags
     assert by_task["plan"].task_inputs["report"], "the plan depends on the verified inputs in the run graph"
-    assert "QC-20260310-0011" in artifacts["stage-a-air-baffle"].data
-    table = json.loads(artifacts["stage-a-air-baffle-quarantine"].data)
+    assert "QC-20260310-0011" in artifacts["stage-a-air-baffle"]
+    table = json.loads(artifacts["stage-a-air-baffle-quarantine"])
     assert {row["reason"] for row in table} == {"truncated_image", "photo_rejected", "empty_group"}
