@@ -10,18 +10,10 @@ from configs.stage_a import StageAConfig
 from tasks.inputs.discover import discover
 from tasks.inputs.verify import InputReport, verify
 from tasks.records.errors import InputRejected
-from tasks.records.retry import is_retryable
+from tasks.records.retry import RETRIED
 
 
-@task(
-    name="verify-inputs",
-    retries=3,
-    retry_delay_seconds=[2, 8, 30],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_retryable,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="verify-inputs", cache_policy=NO_CACHE, **RETRIED)
 def verify_inputs(config: StageAConfig) -> InputReport:
     """Find the mission's groups and verify them. Raises NothingToDo, InputRejected in a strict run, or StoreError."""
     log = get_run_logger()

@@ -22,22 +22,13 @@ from tasks.publishing.publish import Published, Validated, point_to, publish
 from tasks.publishing.report import quarantine_rows, run_markdown
 from tasks.publishing.shards import Receipt
 from tasks.records.jsonl import read_lines
-from tasks.records.retry import is_retryable
+from tasks.records.retry import RETRIED
 from tasks.records.stage_a import QuarantineEntry
 
 _SAMPLES = 6
 
-_store_task: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay_seconds": [2, 8, 30],
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_retryable,
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}
 
-
-@task(name="publish-run", **_store_task)
+@task(name="publish-run", cache_policy=NO_CACHE, **RETRIED)
 def publish_run(config: StageAConfig, run: Validated) -> Published:
     """Write the run and move the mission's pointer. Raises StoreError."""
     store = open_store(config.store, config.s3)
@@ -48,7 +39,7 @@ def publish_run(config: StageAConfig, run: Validated) -> Published:
     return published
 
 
-@task(name="report-run", **_store_task)
+@task(name="report-run", cache_policy=NO_CACHE, **RETRIED)
 def report_run(
     config: StageAConfig,
     published: Published,
@@ -78,7 +69,7 @@ def report_run(
         )
 
 
-@task(name="check-manifest", **_store_task)
+@task(name="check-manifest", cache_policy=NO_CACHE, **RETRIED)
 def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked:
     """Re-read a published run and check every digest and record. Raises ManifestError, RecordError or StoreError."""
     root, key = split_manifest_uri(manifest)

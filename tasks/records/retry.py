@@ -16,3 +16,13 @@ def is_retryable(task: object, task_run: object, state: _State) -> bool:
     retried.
     """
     return bool(getattr(state.data, "retryable", False))
+
+
+RETRIED: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [2, 8, 30],
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": is_retryable,
+    "persist_result": False,
+}
+"""Options of every task that talks to a store: three more tries, seconds apart, where trying again can help."""

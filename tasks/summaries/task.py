@@ -20,7 +20,7 @@ from tasks.publishing.assemble import account
 from tasks.publishing.publish import RunInput, Validated, load_outcomes
 from tasks.publishing.shards import Receipt, find_shard, write_shard
 from tasks.records.progress import Progress
-from tasks.records.retry import is_retryable
+from tasks.records.retry import RETRIED, is_retryable
 from tasks.records.work import Identity, Shard
 from tasks.summaries.infer import Asking, summarise
 from tasks.summaries.plan import identity, plan_shards
@@ -84,15 +84,7 @@ def infer_shard(number: int, plan: Plan, config: StageAConfig, checkpoint: Check
         raise
 
 
-@task(
-    name="validate-run",
-    retries=3,
-    retry_delay_seconds=[2, 8, 30],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_retryable,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="validate-run", cache_policy=NO_CACHE, **RETRIED)
 def validate_run(config: StageAConfig, report: InputReport, plan: Plan, receipts: Sequence[Receipt]) -> Validated:
     """Read all shards back and account for every photo; with an answer key, score them.
 

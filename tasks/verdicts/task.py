@@ -9,19 +9,11 @@ from prefect.cache_policies import NO_CACHE
 from blocks.stores import open_store
 from configs.stage_b import StageBConfig
 from tasks.publishing.keys import split_manifest_uri
-from tasks.records.retry import is_retryable
+from tasks.records.retry import RETRIED
 from tasks.verdicts.ingest import Ingested, ingest
 
 
-@task(
-    name="ingest-tickets",
-    retries=3,
-    retry_delay_seconds=[2, 8, 30],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_retryable,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+@task(name="ingest-tickets", cache_policy=NO_CACHE, **RETRIED)
 def ingest_tickets(config: StageBConfig, checked: str) -> Ingested:
     """Make the tickets of the run whose manifest has the sha256 that was `checked`.
 
