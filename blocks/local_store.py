@@ -20,7 +20,6 @@ from configs.stores import MAX_KEY_BYTES
 
 _COPY_BYTES = 1 << 20
 _Entries: TypeAlias = Generator[os.DirEntry[str], None, None]
-_DANGLING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
@@ -29,7 +28,9 @@ class LocalStore:
 
     Two writers never mix: a file is written beside its place under a hidden name, flushed, and renamed. A writer
     that is killed leaves at most such a hidden file, which `list` does not show. Names that are not UTF-8 are listed
-    with surrogate escapes and cannot be read. Of symlinks, those that stay inside the root are followed.
+    with surrogate escapes and cannot be read. Of symlinks, those that stay inside the root are followed. Whatever else
+    lies there and cannot be read (symlinks that lead out, nowhere or in a circle, pipes, sockets, devices) is listed
+    with size 0, and reading it says why not: a photo that is left out without a word would be missed by nobody.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -121,13 +122,17 @@ class LocalStore:
         return ObjectInfo(key, size)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object under `prefix`, lazily and in no promised order; none when there is no such directory."""
+        """Every object under `prefix`, lazily and in no promised order; none when there is no such directory.
+
+        What is neither a file nor a directory that can be entered is there too, with size 0; reading it raises
+        StoreDenied or ObjectMissing. Raises StoreDenied when a directory cannot be read.
+        """
         bare = check_prefix(prefix, self._root)
         folder = self._path_to_read(bare) if bare else os.path.realpath(self._root)
         return self._walk(folder, bare)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names of the direct sub-directories under `prefix`, empty ones too."""
+        """Names of the direct sub-directories under `prefix`, empty ones too; symlinks only if they stay inside."""
         bare = check_prefix(prefix, self._root)
         folder = self._path_to_read(bare) if bare else os.path.realpath(self._root)
         return (entry.name for entry in self._scan(folder) if self._is_folder(entry))
@@ -175,16 +180,19 @@ class LocalStore:
                 return
 
     def _look(self, entry: os.DirEntry[str]) -> os.stat_result | None:
-        """What an entry is, through a symlink if that stays inside; None when it is gone, broken or leads out."""
+        """What an entry is, through a symlink if that stays inside; of any other symlink, what the link itself is.
+
+        None when the entry is gone.
+        """
         with translated(entry.path):
+            if entry.is_symlink() and self._is_inside(os.path.realpath(entry.path)):
+                # The target is anybody's choice: no errno that it can make may end the listing of all the others.
+                with contextlib.suppress(OSError):
+                    return os.stat(entry.path)
             try:
-                if not entry.is_symlink():
-                    return entry.stat(follow_symlinks=False)
-                return os.stat(entry.path) if self._is_inside(os.path.realpath(entry.path)) else None
-            except OSError as error:
-                if error.errno in _DANGLING:
-                    return None
-                raise
+                return entry.stat(follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def _is_folder(self, entry: os.DirEntry[str]) -> bool:
         # Most entries say what they are without another system call; only symlinks cost a look.
@@ -209,12 +217,12 @@ class LocalStore:
                 if found is None or entry.name.startswith(TEMPORARY_PREFIX):
                     continue
                 key = f"{above}/{entry.name}" if above else entry.name
-                if stat_flags.S_ISREG(found.st_mode):
-                    yield ObjectInfo(key, found.st_size)
-                elif stat_flags.S_ISDIR(found.st_mode) and len(os.fsencode(key)) <= MAX_KEY_BYTES:
-                    symlink = entry.is_symlink()
-                    if not (symlink and linked):
+                symlink = entry.is_symlink()
+                if stat_flags.S_ISDIR(found.st_mode) and not (symlink and linked):
+                    if len(os.fsencode(key)) <= MAX_KEY_BYTES:
                         stack.append((self._scan(entry.path), key, linked or symlink))
+                else:
+                    yield ObjectInfo(key, found.st_size if stat_flags.S_ISREG(found.st_mode) else 0)
         finally:
             for entries, _, _ in stack:
                 entries.close()

@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import tracemalloc
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from blocks.errors import BadKey, ObjectExists, ObjectMissing, StoreDenied, StoreFull
 from blocks.local_store import LocalStore
+from blocks.store import ObjectInfo
 from configs.stores import key_fault
 
 REPOSITORY = Path(__file__).parents[2]
@@ -162,7 +165,24 @@ def test_a_pipe_does_not_hang(local: LocalStore, root: Path) -> None:
     with pytest.raises(StoreDenied, match="plain file"):
         local.read("pipe.jpg")
     assert local.stat("pipe.jpg") is None
-    assert list(local.list()) == []
+    assert list(local.list()) == [ObjectInfo("pipe.jpg", 0)]
+
+
+def test_a_socket_or_a_device_is_listed_and_refused(
+    local: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)  # the path of a socket may have 108 bytes only
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.jpg")
+    names = ["socket.jpg"]
+    if os.geteuid() == 0:
+        os.mknod("zero.jpg", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        names.append("zero.jpg")
+    assert sorted(info.key for info in local.list()) == names
+    assert {info.size for info in local.list()} == {0}
+    for name in names:
+        with pytest.raises(StoreDenied):
+            local.read(name)
 
 
 def test_names_that_are_not_utf8(local: LocalStore, root: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from blocks.errors import ObjectMissing, StoreDenied
+from blocks.errors import BadKey, ObjectMissing, StoreDenied
 from blocks.local_store import LocalStore
 
 
@@ -35,7 +36,8 @@ def test_symlinks_that_leave(local: LocalStore, root: Path, tmp_path: Path) -> N
     for listing in (local.list, local.folders):
         with pytest.raises(StoreDenied, match="symlink"):
             listing("folder/")
-    assert [info.key for info in local.list()] == ["kept"]
+    listed = {info.key: info.size for info in local.list()}
+    assert listed == {"file": 0, "folder": 0, "kept": 1, "up": 0}, "named, so that nobody takes them for absent"
     assert list(local.folders()) == []
     local.write("file", b"ours now")  # replaces the link, not what it points to
     assert (away / "secret.txt").read_text() == "secret"
@@ -77,12 +79,42 @@ def test_symlinks_in_circles(local: LocalStore, root: Path) -> None:
     (root / "b").symlink_to("a")
     (root / "self").symlink_to("self")
     (root / "gone").symlink_to("nowhere")
-    keys = [info.key for info in local.list()]
-    assert {"a/x", "b/x", "a/again/a/x"} <= set(keys)
-    assert len(keys) < 10
+    listed = {info.key: info.size for info in local.list()}
+    again = {"a/again/a/again": 0, "a/again/a/x": 1, "a/again/b": 0, "a/again/gone": 0, "a/again/self": 0}
+    assert listed == {"a/x": 1, "b/again": 0, "b/x": 1, "gone": 0, "self": 0, **again}
     assert sorted(local.folders()) == ["a", "b"]
     assert local.stat("gone") is None
     with pytest.raises(ObjectMissing):
         local.read("gone")
-    with pytest.raises(StoreDenied):
+    with pytest.raises(StoreDenied, match="circle"):
         local.read("self")
+    with pytest.raises(ObjectMissing, match="directory"):
+        local.read("b/again")
+
+
+def test_links_that_cross_each_other_do_not_multiply_the_tree(local: LocalStore, root: Path) -> None:
+    for folder in range(6):
+        local.write(f"{folder}/x", b"x")
+        for other in range(6):
+            (root / f"{folder}/to{other}").symlink_to(f"../{other}")
+    keys = [info.key for info in local.list()]
+    # Of each folder: its own file, and behind each of six links the other's file and six links that end there.
+    assert len(keys) == len(set(keys)) == 6 * (1 + 6 * (1 + 6))
+
+
+@pytest.mark.parametrize("target", ["n" * 300, "x/" * 1500, "kept/below", "\udcff", "/dev/zero", "/proc/self/mem"])
+def test_no_target_of_a_symlink_ends_the_listing(local: LocalStore, root: Path, target: str) -> None:
+    local.write("kept", b"x")
+    (root / "img.jpg").symlink_to(target)
+    assert {info.key: info.size for info in local.list()} == {"img.jpg": 0, "kept": 1}
+    assert list(local.folders()) == []
+    with pytest.raises((StoreDenied, ObjectMissing, BadKey)):
+        local.read("img.jpg")
+
+
+def test_a_symlink_to_a_pipe_inside_is_listed_and_refused(local: LocalStore, root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "img.jpg").symlink_to("pipe")
+    assert {info.key: info.size for info in local.list()} == {"img.jpg": 0, "pipe": 0}
+    with pytest.raises(StoreDenied, match="plain file"):
+        local.read("img.jpg")

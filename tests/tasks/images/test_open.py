@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
+import time
 from contextlib import suppress
 
 import pytest
@@ -13,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from configs.parts import InputConfig
-from tasks.images.open import decode, is_complete, read_header
+from tasks.images.open import decode, read_header
 from tasks.records.errors import PhotoError
 from tasks.records.reasons import Reason
 from tests.builders import examples, make_photo_bytes, make_picture
+from tests.faults.pictures import chunk, more_scans, raw_png, resealed, segment, with_chunks, with_segments
 
 LIMITS = InputConfig()
 
@@ -30,12 +30,7 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def declared(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header declares any size."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return raw_png((width, height), 8, 2, b"")
 
 
 def reason_of(data: bytes, limits: InputConfig = LIMITS, name: str | None = None) -> Reason:
@@ -74,9 +69,25 @@ def test_a_photo_that_cannot_be_used_is_refused_by_its_header_with_a_reason(data
     assert caught.value.reason is reason
 
 
-def test_heic_is_told_by_its_name() -> None:
-    with pytest.raises(PhotoError, match="HEIC"):
-        read_header(b"\x00\x00\x00\x18ftypheic" + bytes(100), LIMITS)
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("HEIC", b"\x00\x00\x00\x18ftypheic" + bytes(100)),
+        ("HEIC", b"\x00\x00\x00\x18ftypmif1" + bytes(100)),
+        ("AVIF", b"\x00\x00\x00\x18ftypavif" + bytes(100)),
+        *((name, make_photo_bytes(name.upper())) for name in ("GIF", "WebP", "TIFF", "BMP")),
+    ],
+)
+def test_another_kind_of_picture_is_named_and_what_to_do(kind: str, data: bytes) -> None:
+    with pytest.raises(PhotoError, match=f"{kind}; convert it to JPEG"):
+        read_header(data, LIMITS)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("side", [9_460, 13_400, 20_000])
+def test_our_own_limit_of_pixels_counts_and_not_pillow_s(side: int) -> None:
+    assert reason_of(declared(side, side)) is Reason.TOO_MANY_PIXELS
+    assert read_header(declared(side, side), InputConfig(max_decode_pixels=side * side)).width == side
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
@@ -155,6 +166,25 @@ def test_sixteen_bit_grey_keeps_its_upper_eight_bits(sample: int, level: int) ->
     assert decode(data, LIMITS).getpixel((3, 3)) == (level, level, level)
 
 
+@pytest.mark.parametrize(
+    ("depth", "row"), [(2, b"\x55\xaa"), (4, b"\x11\x77"), (8, b"\x01\x77"), (16, b"\0\x01\x77\x77")]
+)
+def test_a_grey_colour_that_is_transparent_becomes_white_at_every_depth(depth: int, row: bytes) -> None:
+    half = len(row) // 2
+    rows = (b"\0" + row[:half] * (depth // half) * 2 + row[half:] * (depth // half) * 2) * 32
+    image = decode(raw_png((32, 32), depth, 0, rows, chunk(b"tRNS", b"\0\x01")), LIMITS)
+    assert image.getpixel((3, 3)) == (255, 255, 255)
+    assert image.getpixel((28, 3)) == ((170 if depth == 2 else 0x77),) * 3
+
+
+def test_a_colour_of_sixteen_bits_that_is_transparent_becomes_white() -> None:
+    clear, solid = b"\x12\x34\x56\x78\x9a\xbc", b"\x80\0\x40\xff\x20\0"
+    rows = (b"\0" + clear * 16 + solid * 16) * 32
+    image = decode(raw_png((32, 32), 16, 2, rows, chunk(b"tRNS", clear)), LIMITS)
+    assert image.getpixel((3, 3)) == (255, 255, 255)
+    assert image.getpixel((28, 3)) == (0x80, 0x40, 0x20)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
 def test_grey_photos_become_rgb(mode: str) -> None:
     white = {"1": 1, "L": 255, "LA": (255, 255)}[mode]
@@ -193,16 +223,35 @@ def test_a_complete_file_with_broken_data_is_corrupt() -> None:
     data = bytearray(make_photo_bytes("PNG"))
     middle = data.index(b"IDAT") + 30
     data[middle : middle + 20] = bytes(20)
-    with pytest.raises(PhotoError) as caught:
-        decode(bytes(data), LIMITS)
+    for broken in (bytes(data), resealed(bytes(data))):
+        with pytest.raises(PhotoError) as caught:
+            decode(broken, LIMITS)
+        assert caught.value.reason is Reason.CORRUPT_IMAGE
+
+
+def test_parts_without_end_are_refused_and_not_walked_through() -> None:
+    endless = {
+        "JPEG": with_segments(make_photo_bytes(), *[segment(0xFE, b"")] * 3_000_000),
+        "PNG": with_chunks(make_photo_bytes("PNG"), *[chunk(b"teXt", b"")] * 1_000_000),
+    }
+    for data in endless.values():
+        began = time.monotonic()
+        assert reason_of(data) is Reason.CORRUPT_IMAGE
+        assert time.monotonic() - began < 5
+
+
+def test_scans_that_cost_more_than_they_hold_are_refused() -> None:
+    picture = make_picture((2_000, 1_500))
+    assert decode(more_scans(80)(picture), LIMITS).size == picture.size
+    with pytest.raises(PhotoError, match="scans") as caught:
+        decode(more_scans(3_000)(picture), LIMITS)
     assert caught.value.reason is Reason.CORRUPT_IMAGE
 
 
-def test_a_file_has_its_end_or_not() -> None:
-    for kind in ("JPEG", "PNG"):
-        data = make_photo_bytes(kind)
-        assert is_complete(data)
-        assert not is_complete(data[: len(data) * 2 // 3])
+def test_what_follows_the_first_picture_is_not_looked_at() -> None:
+    data = make_photo_bytes()
+    for tail in (data, b"\xff\xda", b"\xff\xd8\xff\xe1\xff\xff", bytes(1000)):
+        assert decode(data + tail, LIMITS).tobytes() == decode(data, LIMITS).tobytes()
 
 
 @examples()

@@ -105,9 +105,11 @@ def test_an_orientation_that_does_not_exist_is_taken_as_upright(value: int) -> N
         raw_exif((0x112, 2, 4, b"six\0")),
         raw_exif((0x112, 7, 4, b"\xff\xff\xff\xff")),
         raw_exif((0x112, 12, 1, b"\xff\xff\xff\x7f")),
+        raw_exif((0x112, 3, 0, b"\x06\0\0\0")),
+        raw_exif(SIDEWAYS)[:-10],
     ],
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("error")
 def test_broken_exif_does_not_cost_the_photo(exif: bytes) -> None:
     assert_upright(encode(upright(), "JPEG", exif=exif))
 
@@ -123,9 +125,31 @@ def test_broken_exif_does_not_cost_the_photo(exif: bytes) -> None:
         (0x9286, 7, 100, b"\xff\xff\0\0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("error")
 def test_a_broken_tag_beside_a_good_orientation_is_passed_over(broken: tuple[int, int, int, bytes]) -> None:
     assert_upright(encode(stored(6), "JPEG", exif=raw_exif(*sorted([SIDEWAYS, broken]))))
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        raw_exif((0x112, 1, 1, b"\x06\0\0\0")),
+        raw_exif((0x112, 4, 1, b"\x06\0\0\0")),
+        b"Exif\0\0MM\0*" + struct.pack(">LHHHLHH", 8, 1, 0x112, 3, 1, 6, 0) + bytes(4),
+        b"Exif\0\0MM\0*" + struct.pack(">LHHHLL", 8, 1, 0x112, 4, 1, 6) + bytes(4),
+        b"Exif\0\0II*\0" + struct.pack("<L6xHHHLHH", 14, 1, *SIDEWAYS[:3], 6, 0) + bytes(4),
+    ],
+    ids=["byte", "long", "motorola", "motorola-long", "directory-elsewhere"],
+)
+def test_an_orientation_is_found_however_it_is_written(exif: bytes) -> None:
+    assert_upright(encode(stored(6), "JPEG", exif=exif, quality=95))
+
+
+def test_only_the_first_exif_of_a_photo_counts() -> None:
+    data = encode(stored(6), "JPEG", exif=raw_exif(SIDEWAYS), quality=95)
+    other = raw_exif((0x112, 3, 1, struct.pack("<HH", 3, 0)))
+    end = data.index(b"Exif") - 2 + int.from_bytes(data[data.index(b"Exif") - 2 : data.index(b"Exif")], "big")
+    assert_upright(data[:end] + struct.pack(">HH", 0xFFE1, len(other) + 2) + other + data[end:])
 
 
 def test_a_sideways_photo_is_judged_the_same_by_both_sides() -> None:

@@ -1,0 +1,1 @@
+"""A faulty network between a client and a real server, and what the store makes of it."""
