@@ -1,8 +1,10 @@
 """Keys of everything that a run keeps, the same on disk and on S3. Knows names only.
 
 stage_a/<mission>/shards/<shard_key>.jsonl
+stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
+stage_a/<mission>/lock.json
 stage_b/<mission>/runs/<run_id>/tickets.jsonl, manifest.json
 """
 
@@ -20,6 +22,7 @@ PROVENANCE = "provenance.jsonl"
 QUARANTINE = "quarantine.jsonl"
 TICKETS = "tickets.jsonl"
 
+_INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})-[0-9a-f]{64}\.json$")
 _MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>stage_[ab]/[^/]+/runs/[^/]+/manifest\.json)")
 
 
@@ -33,6 +36,22 @@ def shard_key(mission: str, shard: str) -> str:
     return f"stage_a/{mission}/shards/{shard}.jsonl"
 
 
+def index_folder(mission: str, identity: str) -> str:
+    """Prefix of the index objects of shards with one identity (64 hex digits), without a trailing slash."""
+    return f"stage_a/{mission}/index/{identity[:16]}"
+
+
+def index_key(mission: str, identity: str, epoch: int, shard: str) -> str:
+    """Key of a shard's index object."""
+    return f"{index_folder(mission, identity)}/{epoch:06d}-{shard}.json"
+
+
+def split_index_key(key: str) -> tuple[int, str] | None:
+    """Epoch and key of an index object; None if the key is not one of those."""
+    match = _INDEX.search(key)
+    return None if match is None else (int(match["epoch"]), key)
+
+
 def run_folder(stage: Stage, mission: str, run_id: str) -> str:
     """Prefix of a run's files, without a trailing slash."""
     return f"{stage}/{mission}/runs/{run_id}"
@@ -41,6 +60,11 @@ def run_folder(stage: Stage, mission: str, run_id: str) -> str:
 def latest_key(mission: str) -> str:
     """Key of the pointer to a mission's newest run."""
     return f"stage_a/{mission}/latest.json"
+
+
+def lock_key(mission: str) -> str:
+    """Key of the lock that a run holds on its mission; there only while one does."""
+    return f"stage_a/{mission}/lock.json"
 
 
 def split_manifest_uri(uri: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@
     +-- ConfigError                     configs.errors    carries every Fault
     +-- StoreError                      blocks.errors     names store and key
     |   +-- StoreUnavailable  (retry)   timeouts, resets, throttling, 5xx
+    |   +-- StoreGivenUp                tried again until the deadline, in vain
     |   +-- StoreDenied                 403, read-only
     |   +-- StoreFull                   no space, no quota
     |   +-- ObjectMissing               no such object, bucket or directory
@@ -22,6 +23,9 @@
         +-- RecordError                 a line that is not a valid record
         +-- ManifestError               a manifest or a file under it does not check out
         +-- Unaccounted                 a photo neither summarised nor quarantined
+        +-- TooMuchQuarantined          more groups in quarantine than the run may lose
+        +-- MissionBusy                 another run held the mission for as long as we wait
+        +-- Superseded                  a newer run took the mission over
 
 (retry) marks the leaves whose `retryable` is true.
 """
@@ -43,10 +47,13 @@ __all__ = [
     "InputError",
     "InputRejected",
     "ManifestError",
+    "MissionBusy",
     "NothingToDo",
     "OutputError",
     "PhotoError",
     "RecordError",
+    "Superseded",
+    "TooMuchQuarantined",
     "Unaccounted",
 ]
 
@@ -109,3 +116,23 @@ class ManifestError(OutputError):
 
 class Unaccounted(OutputError):
     """A photo was neither summarised nor quarantined: the run must not be published."""
+
+
+class MissionBusy(OutputError):
+    """Another run of the mission held it for as long as we wait."""
+
+
+class Superseded(OutputError):
+    """The mission was taken over while this run did not answer; the newer run publishes."""
+
+
+class TooMuchQuarantined(OutputError):
+    """More groups are quarantined than `max_quarantine_fraction` allows; `quarantine` is the key of the lines that say
+    why."""
+
+    def __init__(self, message: str, quarantine: str = "") -> None:
+        self.quarantine = quarantine
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[TooMuchQuarantined], tuple[str, str]]:
+        return type(self), (str(self), self.quarantine)

@@ -43,7 +43,7 @@ class Group:
     """One work order's photos, in natural order of their names.
 
     The same `group_id` under two labels is a resubmission: two groups. `marked` tells whether the group
-    carries the `stage_a_complete` marker.
+    carries the `stage_a_complete` marker; `folder` is the group's key under the input root.
     """
 
     group_id: str
@@ -51,8 +51,19 @@ class Group:
     label: Label | None
     photos: tuple[Photo, ...]
     marked: bool = False
+    folder: str = ""
 
     @property
     def sort_key(self) -> tuple[str, str]:
         """Groups are ordered by id, then label; unlabelled first."""
         return self.group_id, self.label or ""
+
+
+def printable(name: str) -> str:
+    """A name as records can hold it: bytes that are not UTF-8 are written as `\\xff`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def on_one_line(name: str) -> str:
+    """A name from the field as logs and terminals can show it: what is not printable is escaped, spaces stay."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """The file or folder name cannot be published: not UTF-8, or with control characters."""
     UNREADABLE = "unreadable"
     """The store does not let us read it."""
+    CHANGED = "changed"
+    """The bytes that the model was to see are not those that were verified."""
     SUMMARY_INVALID = "summary_invalid"
     """The model answered, the retry ladder ended, and no answer obeyed the grammar."""
     # groups
@@ -39,3 +41,7 @@ class Reason(StrEnum):
     """The same bytes twice in one group, where duplicates are refused."""
     PHOTO_REJECTED = "photo_rejected"
     """At least one photo of the group is quarantined, and the group with it."""
+
+
+PASSING = frozenset({Reason.UNREADABLE, Reason.CHANGED})
+"""Reasons that say nothing of the photo's bytes: the next run tries again."""

@@ -87,6 +87,15 @@ class Failed(Record):
         return False
 
 
+class ShardIndex(Record):
+    """What a shard object holds: its name, the sha256 of its bytes, its epoch, and the work in it that lasts."""
+
+    shard: Sha256
+    sha256: Sha256
+    epoch: int = Field(ge=0)
+    work_keys: tuple[Sha256, ...] = Field(min_length=1)
+
+
 class Provenance(Record):
     """One line of `provenance.jsonl`: one published photo."""
 
@@ -111,8 +120,8 @@ class Provenance(Record):
 class QuarantineEntry(Record):
     """One line of `quarantine.jsonl`: a group or a photo that did not make it, and why.
 
-    `image` and `key` are None for a group. `text` and `violations` are the model's last answer and what is wrong
-    with it.
+    `key` is the photo's or the group's folder's key under the input root; `image` is None for a group. `text` and
+    `violations` are the model's last answer and what is wrong with it.
     """
 
     kind: Literal["group", "photo"]
@@ -137,10 +146,12 @@ class FileEntry(Record):
 
 
 class Counts(Record):
-    """What a run did. Photos are counted once a group; `unique_photos` once per work key."""
+    """What a run did. Photos are counted once a group; `unique_photos` once per work key. `groups_partial` of the
+    published groups go without photos that are in quarantine."""
 
     groups: int
     groups_published: int
+    groups_partial: int
     groups_quarantined: int
     photos: int
     photos_published: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from tasks.records.jsonl import canonical
 from tasks.records.photos import Photo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """Everything beside the photo that decides its text: prompt, checkpoint, adapters, settings."""
 
@@ -22,7 +23,7 @@ class Identity:
         """sha256 (64 hex digits) over the photo's bytes and everything else that decides its text."""
         return hashlib.sha256(f"{self.digest}\0{photo_sha256}".encode()).hexdigest()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 over all parts, in canonical JSON with sorted keys."""
         value = [self.prompt, self.checkpoint, list(self.adapters), dict(sorted(self.settings.items()))]
@@ -39,7 +40,11 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Photos that are summarised together and kept as one object, named by the work in it."""
+    """Photos that are summarised together and kept as one object, named by the work in it.
+
+    `epoch` counts the runs that redid everything; of two outcomes for one photo the one of the later epoch counts.
+    """
 
     key: str
     items: tuple[WorkItem, ...]
+    epoch: int = 0

@@ -1,0 +1,19 @@
+"""What became of one photo's work: a summary, good or bad, or a failure to read it. Knows no store and no engine."""
+
+from __future__ import annotations
+
+from tasks.records.jsonl import parse
+from tasks.records.reasons import PASSING
+from tasks.records.stage_a import Failed, Summarised
+
+Outcome = Summarised | Failed
+
+
+def parse_outcome(line: bytes, place: str) -> Outcome:
+    """An outcome from its line, without the line end; `place` is for messages. Raises RecordError."""
+    return parse(Summarised, line, place) if b'"finish_reason"' in line else parse(Failed, line, place)
+
+
+def lasts(outcome: Outcome) -> bool:
+    """Whether the same work would end the same way tomorrow, so that a later run may take the outcome over."""
+    return outcome.reason not in PASSING
