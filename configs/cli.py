@@ -26,6 +26,9 @@ SHORTCUTS = {
     "model.max-model-len": "max-model-len",
     "engine.batch-size": "batch-size",
     "inputs.markers": "markers",
+    "publishing.partial-groups": "partial-groups",
+    "publishing.max-quarantine-fraction": "max-quarantine-fraction",
+    "publishing.wait-seconds": "wait-seconds",
     "s3.endpoint-url": "endpoint-url",
     "s3.region": "region",
 }
@@ -56,6 +59,13 @@ class Typed(BaseModel):
 
 class StageACommand(Typed, StageAConfig):
     """Summarise every photo of a mission, publish the run and hand it to Stage-B."""
+
+
+class RequeueCommand(Typed, StageAConfig):
+    """Look again at the groups of a run's quarantine, carry the others over, publish and hand over. Store and mission
+    are those of the quarantine. Checkpoint and settings must be those of the run."""
+
+    quarantine: CliPositionalArg[str] = Field(description="URI of a quarantine.jsonl: a path, or s3://bucket/key.")
 
 
 class StageBCommand(Typed, StageBConfig):
@@ -90,6 +100,7 @@ class Fieldcheck(BaseSettings):
     )
 
     stage_a: CliSubCommand[StageACommand] = Field(description="photos of a mission in, a published run out")
+    requeue: CliSubCommand[RequeueCommand] = Field(description="only what was quarantined, once it is mended")
     stage_b: CliSubCommand[StageBCommand] = Field(description="a published run in, tickets out")
     verify: CliSubCommand[VerifyCommand] = Field(description="re-read a published run, every digest and record")
     missions: CliSubCommand[MissionsCommand] = Field(description="list the missions")

@@ -100,6 +100,33 @@ class InputConfig(Part):
     )
 
 
+class PublishingConfig(Part):
+    """What is published, and how two runs of one mission get along."""
+
+    partial_groups: Literal["quarantine", "publish"] = Field(
+        "quarantine",
+        description="What becomes of a group with a bad photo: quarantine it whole, or publish it without the photo.",
+    )
+    max_quarantine_fraction: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Share of groups that may be quarantined; a run over it fails, and publishes its quarantine alone.",
+    )
+    wait_seconds: float = Field(
+        21_600.0,
+        ge=0.0,
+        le=604_800.0,
+        description="How long to wait for another run of the same mission; 0 fails at once.",
+    )
+    lease_seconds: float = Field(
+        30.0,
+        ge=1.0,
+        le=3600.0,
+        description="After how long without a sign of life another machine's run is taken for dead.",
+    )
+
+
 class HandOffConfig(Part):
     """How a published run reaches Stage-B."""
 

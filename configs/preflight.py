@@ -14,7 +14,7 @@ from configs.devices import cuda_device_count
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions, nearest
 from configs.parts import VISUAL_TOKEN_PIXELS
-from configs.stage_a import StageAConfig
+from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import LocalLocation, key_fault, parse_store_uri
 
@@ -24,6 +24,11 @@ PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
     """Everything wrong with a Stage-A configuration. `skip` names fields that are already known to be faulty."""
+    if config.requeue is not None:
+        told = list(_requeue(config, config.requeue))
+        yield from told
+        # Store and mission are the quarantine's: without one, it is not they that are missing.
+        skip |= {name for name in ("mission", "store") if told and not getattr(config, name)}
     if "mission" not in skip:
         yield from _mission(config)
     if "input_root" not in skip:
@@ -87,6 +92,21 @@ def _mission(config: StageAConfig) -> Iterator[Fault]:
         near = nearest(config.mission, missions)
         cure = f"did you mean {' or '.join(near)}?" if near else f"known missions: {', '.join(missions)}"
         yield Fault("mission", f"there is no mission {config.mission!r}", cure)
+
+
+def _requeue(config: StageAConfig, uri: str) -> Iterator[Fault]:
+    try:
+        _, mission, _ = split_quarantine_uri(uri)
+        location = parse_store_uri(uri)
+    except ValueError as error:
+        yield Fault("requeue", f"{uri} is no quarantine of a run: {error}")
+        return
+    if isinstance(location, LocalLocation) and not Path(location.path).expanduser().is_file():
+        yield Fault("requeue", f"there is no file {uri}", "give the quarantine.jsonl beside a run's manifest.json")
+    if config.mission and mission != config.mission:
+        yield Fault("requeue", f"{uri} is of mission {mission!r}, not {config.mission!r}", "leave mission out")
+    if config.force:
+        yield Fault("force", "redoes every photo, and requeue only what was quarantined", "leave one of them out")
 
 
 def _input_root(config: StageAConfig) -> Iterator[Fault]:

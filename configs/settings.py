@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from configs.errors import ConfigError, Fault
 from configs.preflight import check_stage_a, check_stage_b, check_verify
-from configs.stage_a import StageAConfig
+from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 
 ENV_PREFIX = "FIELDCHECK_"
@@ -41,9 +41,10 @@ def load_stage_a(given: Mapping[str, Any], profile: str | None = None) -> StageA
     """One frozen Stage-A configuration from what was `given` (flags or flow parameters) and the layers below.
 
     Raises ConfigError with every fault, those of single fields and those found by looking at paths, missions
-    and budgets. Loads no model and imports no torch.
+    and budgets. A requeued run's store and mission are those of its quarantine, unless they are given. Loads no model
+    and imports no torch.
     """
-    return _load(StageAConfig, check_stage_a, given, profile)
+    return _load(StageAConfig, check_stage_a, _of_requeued_run(given), profile)
 
 
 def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
@@ -130,6 +131,14 @@ def _load(
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _of_requeued_run(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        store, mission, _ = split_quarantine_uri(str(given["requeue"]))
+    except (KeyError, ValueError):  # not asked for, or told by the checks
+        return given
+    return {"store": store, "mission": mission, **given}
 
 
 def _field_by_field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
@@ -13,6 +15,7 @@ from configs.parts import (
     LadderConfig,
     ModelConfig,
     Part,
+    PublishingConfig,
 )
 from configs.stores import S3Options
 
@@ -37,6 +40,13 @@ class StageAConfig(Part):
     shard_photos: int = Field(
         256, ge=1, le=100_000, description="Photos in one shard: what a killed run redoes at most."
     )
+    force: CliToggleFlag[bool] = Field(
+        False, description="Infer every photo anew, whatever earlier runs know; their shards stay."
+    )
+    requeue: str | None = Field(
+        None,
+        description="URI of the newest run's quarantine.jsonl: look at its groups alone, and carry the others over.",
+    )
     answer_key: str | None = Field(
         None, description="JSON file with the right summaries; the run then reports its exact-match rate."
     )
@@ -45,5 +55,21 @@ class StageAConfig(Part):
     ladder: LadderConfig = Field(default_factory=LadderConfig, description="Retries of a bad summary.")
     engine: EngineConfig = Field(default_factory=EngineConfig, description="Batches and preparation.")
     inputs: InputConfig = Field(default_factory=InputConfig, description="What verification accepts.")
+    publishing: PublishingConfig = Field(
+        default_factory=PublishingConfig, description="Bad photos, and other runs of the mission."
+    )
     s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
     hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
+
+
+_QUARANTINE_URI = re.compile(
+    r"(?:(?P<root>.*)/)?(?P<key>stage_a/(?P<mission>[^/]+)/runs/[^/]+/quarantine\.jsonl)", re.DOTALL
+)
+
+
+def split_quarantine_uri(uri: str) -> tuple[str, str, str]:
+    """Store, mission and key of a run's quarantine. Raises ValueError for any other URI."""
+    match = _QUARANTINE_URI.fullmatch(uri)
+    if match is None:
+        raise ValueError("give <store>/stage_a/<mission>/runs/<run>/quarantine.jsonl, as a run leaves it")
+    return match["root"] or ("/" if uri.startswith("/") else "."), match["mission"], match["key"]

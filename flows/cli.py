@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError, get_subcommand
 
-from configs.cli import Fieldcheck, MissionsCommand, StageACommand, StageBCommand, VerifyCommand
+from configs.cli import Fieldcheck, MissionsCommand, RequeueCommand, StageACommand, StageBCommand, VerifyCommand
 from configs.errors import ConfigError, FieldcheckError
 from configs.missions import known_missions
 from configs.settings import load_stage_a, load_stage_b, load_verify
@@ -69,13 +69,21 @@ def _stage_a(command: StageACommand) -> int:
     return _print(summary)
 
 
+def _requeue(command: RequeueCommand) -> int:
+    given = command.given()
+    given["requeue"] = given.pop("quarantine", None)
+    summary = run_stage_a(given, command.profile)
+    sys.stderr.write(describe(summary))
+    return _print(summary)
+
+
 def describe(summary: dict[str, Any]) -> str:
     """A run's summary in two lines for a person."""
     published = summary["groups"] - summary["quarantined"]
     exact = f", {summary['exact_match']:.2%} of the summaries exact" if "exact_match" in summary else ""
     return (
         f"published {published} of {summary['groups']} groups in {summary['seconds']:.1f} s: "
-        f"{summary['inferred']} of {summary['photos']} photos inferred, "
+        f"{summary['inferred']} of {summary['photos']} photos inferred, {summary['reused']} known from earlier runs, "
         f"{summary['quarantined']} groups quarantined{exact}\n{summary['manifest']}\n"
     )
 
@@ -119,6 +127,7 @@ def _missions(command: MissionsCommand) -> int:
 
 _COMMANDS: dict[type, Callable[[Any], int]] = {
     StageACommand: _stage_a,
+    RequeueCommand: _requeue,
     StageBCommand: _stage_b,
     VerifyCommand: _verify,
     MissionsCommand: _missions,
@@ -132,9 +141,12 @@ def _embedded() -> Iterator[None]:
     # The server inside takes some 15 seconds on two idle cores; on busy ones Prefect's own limit of 20 is too short.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import prefect  # noqa: F401  (sets up the handlers)
+    # A busy disk makes the server inside log tracebacks of its own, about its own retries.
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    from prefect.logging.configuration import ensure_logging_setup
 
-    for handler in logging.getLogger("prefect").handlers:
+    ensure_logging_setup()
+    for handler in logging.getLogger().handlers:
         handler.addFilter(_without_our_tracebacks)
     yield
 

@@ -1,6 +1,7 @@
 """Stage-A: photos of a mission in, a published and handed-off run out. Knows the order of the steps, not their inside.
 
-verify inputs -> resolve checkpoint -> plan shards -> infer shards -> validate run -> publish -> hand off to Stage-B
+hold mission -> verify inputs -> resolve checkpoint -> plan shards -> infer shards -> validate run -> publish
+-> hand off to Stage-B
 """
 
 from __future__ import annotations
@@ -10,25 +11,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.utilities.annotations import opaque
 from pydantic import BaseModel
 
-from configs.parts import EngineConfig, GenerationConfig, HandOffConfig, InputConfig, LadderConfig, ModelConfig
+from configs.parts import (
+    EngineConfig,
+    GenerationConfig,
+    HandOffConfig,
+    InputConfig,
+    LadderConfig,
+    ModelConfig,
+    PublishingConfig,
+)
 from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
 from configs.stores import S3Options
 from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.inputs.task import verify_inputs as verify_inputs_task
+from tasks.ledger.ledger import Ledger
 from tasks.publishing.publish import Published, Validated
 from tasks.publishing.report import throughput
 from tasks.publishing.shards import Receipt
-from tasks.publishing.task import hand_off_run, publish_run, report_run
+from tasks.publishing.task import (
+    carry_over_run,
+    hand_off_run,
+    holding_mission,
+    publish_run,
+    report_run,
+    shown_if_possible,
+)
 from tasks.records.progress import Progress, Tick, listening, throttled
-from tasks.summaries.task import Plan, infer_shard, plan_run, validate_run
+from tasks.summaries.task import Plan, infer_shard, pending_shards, plan_run, validate_run
+from tasks.verdicts.task import find_tickets
 
 _ARTIFACT_SECONDS = 2.0
 
@@ -49,6 +68,8 @@ def stage_a(
     device: str | None = None,
     verify_inputs: bool | None = None,
     no_mission: bool | None = None,
+    force: bool | None = None,
+    requeue: str | None = None,
     answer_key: str | None = None,
     shard_photos: int | None = None,
     model: ModelConfig | None = None,
@@ -56,6 +77,7 @@ def stage_a(
     ladder: LadderConfig | None = None,
     engine: EngineConfig | None = None,
     inputs: InputConfig | None = None,
+    publishing: PublishingConfig | None = None,
     s3: S3Options | None = None,
     hand_off: HandOffConfig | None = None,
     profile: str | None = None,
@@ -73,6 +95,8 @@ def stage_a(
         device: auto, cpu, cuda or cuda:N.
         verify_inputs: Check markers and every photo before any inference.
         no_mission: Leave the mission's focus out of the prompt.
+        force: Infer every photo anew, whatever earlier runs know.
+        requeue: URI of the newest run's quarantine.jsonl: look at its groups alone, and carry the others over.
         answer_key: JSON file with the right summaries; the run then reports its exact-match rate.
         shard_photos: Photos in one shard.
         model: How the checkpoint is loaded.
@@ -80,55 +104,67 @@ def stage_a(
         ladder: Retries of a bad summary.
         engine: Batches and preparation.
         inputs: What verification accepts.
+        publishing: Bad photos, and other runs of the mission.
         s3: How s3:// is reached.
         hand_off: How Stage-B learns of the run.
         profile: A profile in configs/profiles, or a path to a YAML file.
 
     Returns:
-        manifest (URI), sha256, groups, photos, quarantined (groups), inferred, seconds, photos_per_second, stage_b and,
-        with an answer key, exact_match and answered (photos).
+        manifest (URI), sha256, fresh (whether it was not there before), groups, photos, quarantined (groups), inferred
+        and reused (different photos), seconds, photos_per_second, stage_b and, with an answer key, exact_match and
+        answered (photos).
     """
     given = {name: _plain(value) for name, value in locals().items() if name != "profile" and value is not None}
     config = load_stage_a(given, profile)
     began = time.monotonic()
 
-    report = verify_inputs_task(config)
-    resolved = resolve_checkpoint(config)
-    plan = plan_run(config, opaque(report), resolved)
-    with _shown(plan) as progress:
-        shards = range(1, len(plan.shards) + 1)
-        receipts = [infer_shard(number, opaque(plan), config, resolved, progress) for number in shards]
-    validated = validate_run(config, opaque(report), opaque(plan), receipts)
-    published = publish_run(config, opaque(validated))
-    seconds = time.monotonic() - began
-    report_run(config, published, receipts, validated.exact_match, seconds)
-    handed = hand_off_run(config, published) or stage_b_inline(config, published)
+    with holding_mission(config) as held, Ledger() as ledger:
+        carried = carry_over_run(config, ledger) if config.requeue else None
+        report = verify_inputs_task(config, ledger, carried and carried.folders)
+        resolved = resolve_checkpoint(config)
+        plan = plan_run(config, ledger, report, resolved, carried)
+        with _shown(plan) as progress:
+            shards = enumerate(pending_shards(config, plan, ledger), start=1)
+            receipts = [infer_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
+        validated = validate_run(config, plan, ledger, receipts)
+        published = publish_run(config, validated, ledger, held)
 
-    return _summary(published, receipts, validated, seconds, handed)
+    seconds = time.monotonic() - began
+    report_run(config, published, receipts, plan.reused, validated.exact_match, seconds)
+    handed = hand_off_run(config, published) or stage_b_inline(config, published)
+    return _summary(published, receipts, plan, validated, seconds, handed)
 
 
 def stage_b_inline(config: StageAConfig, published: Published) -> dict[str, Any]:
-    """Stage-B inside this run: what the embedded set-up has in place of a deployment."""
+    """Stage-B inside this run, once a manifest: what the embedded set-up has in place of a deployment."""
     if config.hand_off.mode == "none":
         return {}
-    return stage_b(manifest=published.uri, sha256=published.sha256, s3=config.s3)
+    found = find_tickets(config, published)
+    if found is not None:
+        return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
+    return {**stage_b(manifest=published.uri, sha256=published.sha256, s3=config.s3), "started": True}
 
 
 @contextmanager
 def _shown(plan: Plan) -> Iterator[Progress]:
     """Progress of the run's photos, kept up to date in Prefect's UI."""
-    nothing = 0.0 if plan.photos else 100.0
-    artifact = create_progress_artifact(progress=nothing, description=f"0 of {plan.photos} photos")
+    nothing = 0.0 if plan.pending else 100.0
+    artifact: UUID | None = None
+    with shown_if_possible():
+        artifact = create_progress_artifact(progress=nothing, description=f"0 of {plan.pending} photos")
 
     def show(tick: Tick) -> None:
-        update_progress_artifact(
-            artifact,
-            progress=100.0 * tick.done / tick.total,
-            description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
-        )
+        if artifact is None:
+            return
+        with shown_if_possible():
+            update_progress_artifact(
+                artifact,
+                progress=100.0 * tick.done / tick.total,
+                description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
+            )
 
     with listening(throttled(show, _ARTIFACT_SECONDS)):
-        yield Progress(plan.photos)
+        yield Progress(plan.pending)
 
 
 def _plain(value: Any) -> Any:
@@ -139,6 +175,7 @@ def _plain(value: Any) -> Any:
 def _summary(
     published: Published,
     receipts: list[Receipt],
+    plan: Plan,
     validated: Validated,
     seconds: float,
     handed: dict[str, Any],
@@ -148,10 +185,12 @@ def _summary(
     summary = {
         "manifest": published.uri,
         "sha256": published.sha256,
+        "fresh": published.fresh,
         "groups": counts.groups,
         "photos": counts.photos,
         "quarantined": counts.groups_quarantined,
         "inferred": inferred,
+        "reused": plan.reused,
         "seconds": round(seconds, 2),
         "photos_per_second": round(rate, 2),
         "stage_b": handed,

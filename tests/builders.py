@@ -14,12 +14,16 @@ from PIL import Image
 
 from blocks.local_store import LocalStore
 from blocks.store import Store
+from configs.parts import PublishingConfig
+from tasks.ledger.groups import State
+from tasks.ledger.ledger import Ledger
 from tasks.publishing.publish import Published, RunInput, publish
-from tasks.publishing.shards import Outcome
+from tasks.records.outcomes import Outcome
 from tasks.records.photos import Group, Label, Photo
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, QuarantineEntry, Summarised
 from tasks.records.work import Identity, WorkItem
+from tasks.summaries.plan import plan_work
 
 MISSION = "挡风板安装检查"
 
@@ -78,6 +82,7 @@ def make_group(
         label=label,
         photos=tuple(make_photo(content, f"img{index}.jpg", group_id) for index, content in enumerate(told, start=1)),
         marked=marked,
+        folder=f"{MISSION}/{label}/{group_id}" if label else f"{MISSION}/{group_id}",
     )
 
 
@@ -135,9 +140,41 @@ def make_outcomes(groups: Iterable[Group], others: Iterable[Outcome] = ()) -> di
     return {outcome.work_key: outcome for outcome in (*good, *others)}
 
 
-def make_run(groups: Sequence[Group], rejected: Sequence[QuarantineEntry] = (), rejected_photos: int = 0) -> RunInput:
-    """What a run is made of."""
-    return RunInput(MISSION, False, groups, rejected, rejected_photos, make_identity())
+def make_ledger(
+    groups: Iterable[Group],
+    outcomes: Iterable[Outcome] = (),
+    rejected: Iterable[tuple[Group, Sequence[QuarantineEntry]]] = (),
+    identity: Identity | None = None,
+) -> Ledger:
+    """A ledger of accepted groups with these outcomes of their photos, and of rejected ones with their lines."""
+    ledger = Ledger()
+    for group in groups:
+        ledger.groups.add(group, State.ACCEPTED)
+    for group, lines in rejected:
+        ledger.groups.add(group, State.REJECTED, lines)
+    plan_work(ledger.groups, ledger.works, identity or make_identity())
+    ledger.works.answer(outcomes)
+    return ledger
+
+
+def make_run(**changes: Any) -> RunInput:
+    """What a run is beside its groups; it may lose all of them, unless `config` says otherwise."""
+    config = PublishingConfig(max_quarantine_fraction=1.0)
+    return RunInput(
+        **{"mission": MISSION, "no_mission": False, "identity": make_identity(), "config": config, **changes}
+    )
+
+
+def publish_groups(
+    store: Store,
+    groups: Sequence[Group],
+    outcomes: Mapping[str, Outcome],
+    rejected: Iterable[tuple[Group, Sequence[QuarantineEntry]]] = (),
+    **changes: Any,
+) -> Published:
+    """Publish a run of these groups."""
+    with make_ledger(groups, outcomes.values(), rejected) as ledger:
+        return publish(store, make_run(**changes), ledger)
 
 
 def some_groups() -> list[Group]:
@@ -158,7 +195,7 @@ def some_outcomes(groups: Sequence[Group]) -> Mapping[str, Outcome]:
 def published_run(store: Store) -> Published:
     """A run of three published groups and a quarantined one."""
     groups = some_groups()
-    return publish(store, make_run(groups), some_outcomes(groups))
+    return publish_groups(store, groups, some_outcomes(groups))
 
 
 def files_under(store: LocalStore, prefix: str = "") -> dict[str, bytes]:

@@ -157,6 +157,8 @@ def prefect_harness() -> Iterator[str]:
     It takes about 13 seconds to start, so it is one for the whole session. Runs send no heartbeat: the thread that
     does costs a second for every flow.
     """
+    # Its telemetry locks the database while the server starts, and on a busy machine the start fails for it.
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 

@@ -6,6 +6,7 @@ the photos' sizes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result
 from tasks.engines.sampling import RowSampling
 from tasks.records.ahead import ahead
-from tasks.records.errors import DeviceOutOfMemory, EngineError, PhotoError
+from tasks.records.errors import DeviceOutOfMemory, EngineError, EngineUnavailable, PhotoError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class TransformersEngine:
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
         self._image_id: int = processor.image_token_id
         own_length: int = self._model.config.text_config.max_position_embeddings
+        self._too_many: float = math.inf  # padded tokens of the smallest batch that did not fit
         self._max_len = min(model.max_model_len or own_length, own_length)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
@@ -117,15 +119,25 @@ class TransformersEngine:
         return _Row(request, pixels, self._prompts.with_photo(prompt, pixels.visual_tokens))
 
     def _run(self, rows: list[_Row]) -> list[Result]:
-        try:
-            return self._forward(rows)
-        except torch.OutOfMemoryError as error:
-            if len(rows) == 1:
-                raise DeviceOutOfMemory(
-                    f"one photo of {rows[0].pixels.visual_tokens} visual tokens does not fit on {self._device}; "
-                    "lower model.max_pixels"
+        """A batch's results; one that does not fit into the device's memory is halved, and so is every later one of its
+        size, before it is tried."""
+        tokens = len(rows) * max(len(row.ids) for row in rows)
+        if len(rows) == 1 or tokens < self._too_many:
+            try:
+                return self._forward(rows)
+            except torch.OutOfMemoryError as error:
+                if len(rows) == 1:
+                    raise DeviceOutOfMemory(
+                        f"one photo of {rows[0].pixels.visual_tokens} visual tokens does not fit on {self._device}; "
+                        "lower model.max_pixels"
+                    ) from error
+                self._too_many = min(self._too_many, tokens)
+            except torch.AcceleratorError as error:
+                # The device's context is broken for good: only a new process gets a working one.
+                raise EngineUnavailable(
+                    f"{self._device} failed: {error}; run again to go on where this ended"
                 ) from error
-        torch.cuda.empty_cache()
+            torch.cuda.empty_cache()
         half = len(rows) // 2
         return [*self._run(rows[:half]), *self._run(rows[half:])]
 

@@ -5,89 +5,111 @@ Layout: `<mission>/{审核通过|审核不通过|待审核}/<group_id>/*` or `<m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 from blocks.store import ObjectInfo, Store
-from tasks.inputs.order import natural_key
+from configs.stores import key_fault
+from tasks.ledger.groups import Groups, State
 from tasks.records.errors import NothingToDo
-from tasks.records.photos import MARKER, PENDING_FOLDER, PHOTO_SUFFIXES, Group, Label, Photo
+from tasks.records.photos import MARKER, PENDING_FOLDER, PHOTO_SUFFIXES, Group, Label, Photo, printable
 
 _LITTER = "__MACOSX"
 """Folder that one archiver adds; it and whatever starts with a dot (`._img1.jpg`) is nobody's photo."""
 
 _LABELS: dict[str, Label | None] = {Label.PASS: Label.PASS, Label.FAIL: Label.FAIL, PENDING_FOLDER: None}
+_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Groups in order, and the keys of files that are no photos of a group."""
+    """How many groups and photos were found, how many files are no photos of a group, and the first few of those."""
 
-    groups: tuple[Group, ...]
-    ignored: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Folder:
-    """What is found of one group while the listing goes by."""
-
-    photos: list[ObjectInfo] = field(default_factory=list)
-    marked: bool = False
+    groups: int
+    photos: int
+    ignored: int
+    examples: tuple[str, ...]
 
 
-def discover(root: Store, mission: str) -> Discovery:
-    """The groups of a mission, by id, then label; photos in natural order; sizes from the listing.
+def discover(root: Store, mission: str, groups: Groups) -> Discovery:
+    """Put the groups of a mission into the ledger, with their photos and sizes from the listing.
 
     Groups without photos are there too, with none. Two groups in different folders with the same id and label
-    (`待审核/A` and `A`) are both kept, the one in the folder first. Raises NothingToDo if there is no group, StoreError
-    if the root cannot be listed.
+    (`待审核/A` and `A`) are both kept. Raises NothingToDo if there is no group, StoreError if the root cannot be
+    listed.
     """
     prefix = f"{mission}/"
-    folders: dict[str, _Folder] = {path: _Folder() for path in _group_paths(root, prefix)}
-    ignored: list[str] = []
-    for info in root.list(prefix):
-        parts = info.key[len(prefix) :].split("/")
-        depth = 2 if parts[0] in _LABELS else 1
-        folder = folders.get("/".join(parts[:depth])) if len(parts) == depth + 1 else None
-        if folder is None or parts[-1].startswith("."):
-            ignored.append(info.key)
-        elif parts[-1] == MARKER:
-            folder.marked = True
-        elif parts[-1].lower().endswith(PHOTO_SUFFIXES):
-            folder.photos.append(info)
+    for name in _folders(root, prefix):
+        if name in _LABELS:
+            for group_id in _folders(root, f"{prefix}{name}/"):
+                groups.add(_group(f"{prefix}{name}/{group_id}", mission))
         else:
-            ignored.append(info.key)
-    if not folders:
+            groups.add(_group(f"{prefix}{name}", mission))
+    found = _sort_in(root.list(prefix), groups)
+    if not found.groups:
         raise NothingToDo(
             f"no group under {root.uri_of(mission)}: photos belong in "
             f"<mission>/<group_id>/ or <mission>/{Label.PASS}|{Label.FAIL}|{PENDING_FOLDER}/<group_id>/"
         )
-    groups = [_group(path, folder, mission) for path, folder in folders.items()]
-    groups.sort(key=lambda group: group.sort_key)
-    return Discovery(tuple(groups), tuple(sorted(ignored)))
+    return found
 
 
-def _group_paths(root: Store, prefix: str) -> Iterator[str]:
-    """Paths of the group folders below the mission, in a stable order: those in a folder first."""
-    for name in sorted(_folders(root, prefix), key=lambda name: (name not in _LABELS, name)):
-        if name in _LABELS:
-            yield from (f"{name}/{group}" for group in sorted(_folders(root, f"{prefix}{name}/")))
-        else:
-            yield name
+def discover_again(root: Store, mission: str, folders: Iterable[str], groups: Groups) -> Discovery:
+    """Put only the groups in these folders (printable keys under the root) into the ledger; one that is gone is left
+    out.
+
+    Raises StoreError if the root cannot be listed.
+    """
+    wanted: dict[str, set[str]] = {}
+    for folder in folders:
+        parent, _, name = folder.rpartition("/")
+        wanted.setdefault(parent, set()).add(name)
+    listings: list[Iterator[ObjectInfo]] = []
+    for parent, names in wanted.items():
+        # One listing a parent: a folder cannot be asked for by itself on every store, and there may be many.
+        there = {name for name in root.folders(f"{parent}/") if printable(name) in names}
+        for name in there:
+            groups.add(_group(f"{parent}/{name}", mission))
+        odd = {f"{parent}/{name}" for name in there if key_fault(name)}
+        listings.extend(root.list(f"{parent}/{name}/") for name in there if f"{parent}/{name}" not in odd)
+        if odd:  # names that no store takes as a prefix
+            listings.append(info for info in root.list(f"{parent}/") if info.key.rpartition("/")[0] in odd)
+    return _sort_in(chain.from_iterable(listings), groups)
+
+
+def label_of(folder: str, mission: str) -> Label | None:
+    """The label that a group's folder says."""
+    head = folder[len(mission) + 1 :].rpartition("/")[0]
+    return _LABELS.get(head)
+
+
+def _sort_in(listing: Iterator[ObjectInfo], groups: Groups) -> Discovery:
+    photos = ignored = 0
+    examples: list[str] = []
+    for info in listing:
+        folder, _, name = info.key.rpartition("/")
+        if name == MARKER and groups.mark(folder):
+            continue
+        is_photo = name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith(".")
+        if is_photo and groups.add_photo(folder, Photo(name=name, key=info.key, size=info.size)):
+            photos += 1
+            continue
+        ignored += 1
+        if len(examples) < _NAMED:
+            examples.append(info.key)
+    return Discovery(groups.count(State.FOUND), photos, ignored, tuple(sorted(examples)))
 
 
 def _folders(root: Store, prefix: str) -> Iterator[str]:
     return (name for name in root.folders(prefix) if not name.startswith(".") and name != _LITTER)
 
 
-def _group(path: str, folder: _Folder, mission: str) -> Group:
-    head, _, tail = path.rpartition("/")
-    photos = [Photo(name=info.key.rpartition("/")[2], key=info.key, size=info.size) for info in folder.photos]
-    photos.sort(key=lambda photo: natural_key(photo.name))
+def _group(folder: str, mission: str) -> Group:
     return Group(
-        group_id=tail,
+        group_id=folder.rpartition("/")[2],
         mission=mission,
-        label=_LABELS.get(head),
-        photos=tuple(photos),
-        marked=folder.marked,
+        label=label_of(folder, mission),
+        photos=(),
+        folder=folder,
     )

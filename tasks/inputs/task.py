@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
 from configs.stage_a import StageAConfig
-from tasks.inputs.discover import discover
+from tasks.inputs.discover import discover, discover_again
 from tasks.inputs.verify import InputReport, verify
+from tasks.ledger.groups import State
+from tasks.ledger.ledger import Ledger
 from tasks.records.errors import InputRejected
+from tasks.records.photos import on_one_line
 from tasks.records.retry import RETRIED
+
+_SHOWN = 20
+_LOG_SECONDS = 30.0
 
 
 @task(name="verify-inputs", cache_policy=NO_CACHE, **RETRIED)
-def verify_inputs(config: StageAConfig) -> InputReport:
-    """Find the mission's groups and verify them. Raises NothingToDo, InputRejected in a strict run, or StoreError."""
+def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] | None = None) -> InputReport:
+    """Find the mission's groups, or only those in `folders`, and verify them.
+
+    Raises NothingToDo, InputRejected in a strict run, or StoreError.
+    """
     log = get_run_logger()
-    # A store that takes no objects is found out here and not after an hour on the GPU.
-    open_store(config.store, config.s3).check(write=True)
     root = open_store(config.input_root, config.s3)
     root.check()
-    report = verify(root, discover(root, config.mission), config.inputs, headers=config.verify_inputs)
-    log.info("%d groups with %d photos accepted", len(report.groups), report.photos)
-    for entry in report.rejected:
-        place = entry.key or f"{entry.label or '-'}/{entry.group_id}"
-        log.warning("rejected %s %s: %s (%s)", entry.kind, place, entry.reason.value, entry.detail)
+    # A retry begins anew, but for what was carried over from an earlier run.
+    ledger.groups.forget_found(carried=folders is not None)
+    if folders is None:
+        found = discover(root, config.mission, ledger.groups)
+    else:
+        found = discover_again(root, config.mission, folders, ledger.groups)
+    log.info("found %d groups with %d photos", found.groups, found.photos)
+    report = verify(
+        root,
+        ledger.groups,
+        found,
+        config.inputs,
+        headers=config.verify_inputs,
+        partial=config.publishing.partial_groups == "publish",
+        on_photo=_counter(found.photos, lambda done: log.info("verified %d of %d photos", done, found.photos)),
+    )
+    log.info("%d groups with %d photos accepted", report.groups, report.photos)
+    for entry in report.examples:
+        place, detail = on_one_line(entry.key or entry.group_id), on_one_line(entry.detail)
+        log.warning("rejected %s %s: %s (%s)", entry.kind, place, entry.reason.value, detail)
+    if report.rejected_groups > len(report.examples):
+        log.warning("%d groups rejected in all; all of them will be in the quarantine", report.rejected_groups)
     if report.ignored:
-        log.info("ignored %d files that are no photos of a group, such as %s", len(report.ignored), report.ignored[0])
-    if config.inputs.strict and report.rejected:
-        reasons = "; ".join(f"{e.key or e.group_id}: {e.reason.value}" for e in report.rejected if e.kind == "group")
+        named = ", ".join(on_one_line(key) for key in report.ignored_examples[:3])
+        log.info("ignored %d files that are no photos of a group, such as %s", report.ignored, named)
+    if config.inputs.strict and report.rejected_groups:
         raise InputRejected(
-            f"{report.rejected_groups} groups were rejected and the run is strict: {reasons}; mend them, or run "
-            "without inputs.strict to quarantine them"
+            f"{report.rejected_groups} groups were rejected and the run is strict: {_reasons(ledger)}; mend them, or "
+            "run without inputs.strict to quarantine them"
         )
     return report
+
+
+def _reasons(ledger: Ledger) -> str:
+    groups = zip(ledger.groups.entries(State.REJECTED), range(_SHOWN), strict=False)
+    told = [f"{on_one_line(entry.group.group_id)}: {entry.lines[-1].reason.value}" for entry, _ in groups]
+    more = ledger.groups.count(State.REJECTED) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
+
+
+def _counter(total: int, tell: Callable[[int], None]) -> Callable[[], None]:
+    done, last = 0, time.monotonic()
+
+    def count() -> None:
+        nonlocal done, last
+        done += 1
+        if done < total and time.monotonic() - last >= _LOG_SECONDS:
+            last = time.monotonic()
+            tell(done)
+
+    return count

@@ -7,6 +7,7 @@ and nothing else.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,67 +16,104 @@ from blocks.store import Store
 from configs.parts import InputConfig
 from tasks.images.open import Header, read_header
 from tasks.inputs.discover import Discovery
+from tasks.inputs.order import natural_key
+from tasks.ledger.groups import Groups, State
 from tasks.records.ahead import ahead
 from tasks.records.errors import PhotoError
-from tasks.records.photos import MARKER, Group, Photo
+from tasks.records.photos import MARKER, Group, Photo, printable
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import QuarantineEntry
 
 _READERS = 8
+_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class InputReport:
-    """What verification found.
+    """What verification found, in numbers; the groups are in the ledger.
 
-    `groups` are accepted, in order, their photos with sha256 (and width and height when headers were read).
-    `rejected` has a line for each rejected group and, before it, one for each photo at fault; `rejected_photos` counts
-    all photos of those groups. `ignored` are keys of files that are no photos of a group.
+    `photos` are those of the accepted groups, with sha256 (and width and height when headers were read).
+    `rejected_photos` counts all photos of rejected groups, and those that accepted groups go on without. `examples` are
+    the first of the lines for quarantine, `ignored` and `ignored_examples` files that are no photos of a group.
     """
 
-    groups: tuple[Group, ...]
-    rejected: tuple[QuarantineEntry, ...]
+    groups: int
+    photos: int
+    rejected_groups: int
     rejected_photos: int
-    ignored: tuple[str, ...]
-
-    @property
-    def photos(self) -> int:
-        """Photos of the accepted groups."""
-        return sum(len(group.photos) for group in self.groups)
-
-    @property
-    def rejected_groups(self) -> int:
-        """Number of groups that were rejected."""
-        return sum(entry.kind == "group" for entry in self.rejected)
+    examples: tuple[QuarantineEntry, ...]
+    ignored: int
+    ignored_examples: tuple[str, ...]
 
 
-def verify(root: Store, found: Discovery, config: InputConfig, *, headers: bool = True) -> InputReport:
-    """Hash every photo; with `headers` judge headers, names, markers, duplicates and empty groups as well.
+def verify(
+    root: Store,
+    groups: Groups,
+    found: Discovery,
+    config: InputConfig,
+    *,
+    headers: bool = True,
+    partial: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> InputReport:
+    """Hash every photo of the groups that were found; with `headers` judge headers, names, markers, duplicates and
+    empty groups as well. Every group is accepted or rejected in the ledger.
 
-    Empty groups and unreadable photos are always rejected: there is nothing to summarise. Raises StoreError when
-    the store itself fails.
+    With `partial` a group goes on without its bad photos, as long as one is good. Empty groups and unreadable photos
+    are always rejected: there is nothing to summarise. `on_photo` is called once a photo. Raises StoreError when the
+    store itself fails.
     """
-    accepted: list[Group] = []
-    rejected: list[QuarantineEntry] = []
     rejected_photos = 0
-    photos_in_order = (photo for group in found.groups for photo in group.photos)
+    examples: list[QuarantineEntry] = []
     with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
-        results = ahead(pool, lambda photo: _read(root, photo, config, headers), photos_in_order, 2 * _READERS)
-        for group in found.groups:
-            photos = [next(results) for _ in group.photos]
+        results = _results(pool, root, groups, config, headers)
+        for entry in groups.entries(State.FOUND):
+            group = _in_order(entry.group)
+            photos = []
+            for _ in group.photos:
+                photos.append(next(results))
+                on_photo()
             faults = [
                 _entry(group, result.reason, result.detail, photo)
                 for photo, result in zip(group.photos, photos, strict=True)
                 if isinstance(result, PhotoError)
             ]
             good = tuple(result for result in photos if isinstance(result, Photo))
-            whole = _group_fault(group, good, len(faults), config, headers)
+            dropped = 0 if partial and good else len(faults)
+            whole = _group_fault(group, good, dropped, config, headers)
             if whole is None:
-                accepted.append(replace(group, photos=good))
+                groups.settle(entry, good, State.ACCEPTED, faults)
+                rejected_photos += len(faults)
             else:
-                rejected.extend([*faults, whole])
+                faults.append(whole)
+                groups.settle(entry, group.photos, State.REJECTED, faults)
                 rejected_photos += len(group.photos)
-    return InputReport(tuple(accepted), tuple(rejected), rejected_photos, found.ignored)
+            examples.extend(faults[: _NAMED - len(examples)])
+    accepted = photos_accepted = 0
+    for entry in groups.entries(State.ACCEPTED):
+        accepted += 1
+        photos_accepted += len(entry.group.photos)
+    return InputReport(
+        groups=accepted,
+        photos=photos_accepted,
+        rejected_groups=groups.count(State.REJECTED),
+        rejected_photos=rejected_photos,
+        examples=tuple(examples),
+        ignored=found.ignored,
+        ignored_examples=found.examples,
+    )
+
+
+def _results(
+    pool: ThreadPoolExecutor, root: Store, groups: Groups, config: InputConfig, headers: bool
+) -> Iterator[Photo | PhotoError]:
+    """What came of each photo, group by group, read ahead of the group that is judged."""
+    photos = (photo for entry in groups.entries(State.FOUND) for photo in _in_order(entry.group).photos)
+    return ahead(pool, lambda photo: _read(root, photo, config, headers), photos, 2 * _READERS)
+
+
+def _in_order(group: Group) -> Group:
+    return replace(group, photos=tuple(sorted(group.photos, key=lambda photo: natural_key(photo.name))))
 
 
 def _group_fault(
@@ -144,16 +182,13 @@ def _unpublishable(name: str) -> bool:
 
 
 def _entry(group: Group, reason: Reason, detail: str, photo: Photo | None = None) -> QuarantineEntry:
-    def clean(name: str) -> str:
-        return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
     return QuarantineEntry(
         kind="group" if photo is None else "photo",
         mission=group.mission,
-        group_id=clean(group.group_id),
+        group_id=printable(group.group_id),
         label=group.label,
-        image=clean(photo.name) if photo else None,
-        key=clean(photo.key) if photo else None,
+        image=printable(photo.name) if photo else None,
+        key=printable(photo.key if photo else group.folder),
         reason=reason,
         detail=detail,
     )

@@ -1,24 +1,32 @@
-"""From groups and the outcomes of their photos to the records of a run. Knows no store.
+"""From a group and the outcomes of its photos to the records of a run. Knows no store.
 
 Every photo of every group is accounted for: published, quarantined, or the run fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tasks.publishing.shards import Outcome
+from tasks.ledger.groups import Entry, State
+from tasks.ledger.ledger import Ledger
 from tasks.records.errors import Unaccounted
+from tasks.records.outcomes import Outcome
 from tasks.records.photos import Group, Photo
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Provenance, QuarantineEntry, StageARecord, Summarised
 from tasks.records.work import Identity
 
+OutcomeOf = Callable[[str], Outcome | None]
+"""The outcome of a work key, or None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """One group: its record with a provenance line a photo, or its quarantine lines."""
+    """One group: its record with a provenance line a photo, and what of it is quarantined.
+
+    A group with a record and quarantine lines is partial: it was published without the photos that are in the lines.
+    """
 
     record: StageARecord | None
     provenance: tuple[Provenance, ...]
@@ -26,49 +34,51 @@ class Assembled:
 
 
 def assemble(
-    groups: Iterable[Group], identity: Identity, outcomes: Mapping[str, Outcome], *, ignore_markers: bool = False
-) -> Iterator[Assembled]:
-    """One result a group, in order. A group with one bad photo is quarantined as a whole.
+    entry: Entry, identity: Identity, outcome_of: OutcomeOf, *, ignore_markers: bool = False, partial: bool = False
+) -> Assembled:
+    """What of a group is published and what is quarantined. One bad photo quarantines the whole group, or, with
+    `partial`, only itself, as long as another one is good.
 
     `stage_a_complete` in a record says that every photo has a summary and, unless markers are ignored, that the group
     carries its marker. Raises Unaccounted for a photo without an outcome.
     """
-    for group in groups:
-        pairs = [(photo, _outcome(group, photo, identity, outcomes)) for photo in group.photos]
-        bad = [(photo, outcome) for photo, outcome in pairs if not outcome.ok]
-        if bad:
-            lines = [_quarantined(group, photo, outcome) for photo, outcome in bad]
-            yield Assembled(None, (), (*lines, _whole_group(group, len(bad))))
-            continue
-        good = [(photo, outcome) for photo, outcome in pairs if isinstance(outcome, Summarised)]
-        record = StageARecord(
-            group_id=group.group_id,
-            mission=group.mission,
-            label=group.label,
-            stage_a_complete=group.marked or ignore_markers,
-            images=tuple(photo.name for photo, _ in good),
-            per_image={f"image_{index}": outcome.text for index, (_, outcome) in enumerate(good, start=1)},
-        )
-        yield Assembled(record, tuple(_provenance(group, i, p, o) for i, (p, o) in enumerate(good, start=1)), ())
+    if entry.state is State.REJECTED:
+        return Assembled(None, (), entry.lines)
+    group = entry.group
+    pairs = [(photo, outcome_for(group, photo, identity, outcome_of)) for photo in group.photos]
+    good = [(photo, outcome) for photo, outcome in pairs if isinstance(outcome, Summarised) and outcome.ok]
+    bad = [_quarantined(group, photo, outcome) for photo, outcome in pairs if not outcome.ok]
+    if bad and not (partial and good):
+        lost = len(bad) + len(entry.lines)
+        return Assembled(None, (), (*entry.lines, *bad, _whole_group(group, lost, len(pairs) + len(entry.lines))))
+    record = StageARecord(
+        group_id=group.group_id,
+        mission=group.mission,
+        label=group.label,
+        stage_a_complete=(group.marked or ignore_markers) and not bad and not entry.lines,
+        images=tuple(photo.name for photo, _ in good),
+        per_image={f"image_{index}": outcome.text for index, (_, outcome) in enumerate(good, start=1)},
+    )
+    provenance = tuple(_provenance(group, index, *pair) for index, pair in enumerate(good, start=1))
+    return Assembled(record, provenance, (*entry.lines, *bad))
 
 
-def account(groups: Iterable[Group], identity: Identity, outcomes: Mapping[str, Outcome]) -> int:
-    """How many photos there are, every one of them with an outcome. Raises Unaccounted for one without."""
+def account(ledger: Ledger, identity: Identity) -> int:
+    """How many photos the accepted groups have, every one with an outcome. Raises Unaccounted for one without."""
     count = 0
-    for group in groups:
-        for photo in group.photos:
-            _outcome(group, photo, identity, outcomes)
+    for entry in ledger.groups.entries(State.ACCEPTED):
+        for photo in entry.group.photos:
+            outcome_for(entry.group, photo, identity, ledger.works.outcome)
             count += 1
     return count
 
 
-def _outcome(group: Group, photo: Photo, identity: Identity, outcomes: Mapping[str, Outcome]) -> Outcome:
-    try:
-        return outcomes[identity.work_key(photo.sha256)]
-    except KeyError:
-        raise Unaccounted(
-            f"{photo.key} of group {group.group_id} was neither summarised nor quarantined; run again"
-        ) from None
+def outcome_for(group: Group, photo: Photo, identity: Identity, outcome_of: OutcomeOf) -> Outcome:
+    """The outcome of one photo. Raises Unaccounted if there is none."""
+    outcome = outcome_of(identity.work_key(photo.sha256))
+    if outcome is None:
+        raise Unaccounted(f"{photo.key} of group {group.group_id} was neither summarised nor quarantined; run again")
+    return outcome
 
 
 def _provenance(group: Group, index: int, photo: Photo, outcome: Summarised) -> Provenance:
@@ -108,12 +118,13 @@ def _quarantined(group: Group, photo: Photo, outcome: Outcome) -> QuarantineEntr
     )
 
 
-def _whole_group(group: Group, bad: int) -> QuarantineEntry:
+def _whole_group(group: Group, bad: int, photos: int) -> QuarantineEntry:
     return QuarantineEntry(
         kind="group",
         mission=group.mission,
         group_id=group.group_id,
         label=group.label,
+        key=group.folder,
         reason=Reason.PHOTO_REJECTED,
-        detail=f"{bad} of {len(group.photos)} photos rejected",
+        detail=f"{bad} of {photos} photos rejected",
     )

@@ -53,9 +53,9 @@ def check_run(store: Store, key: str, expected: str | None = None) -> Checked:
     _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
     if tickets_manifest.run_id != tickets_manifest.source_sha256[:16]:
         raise ManifestError(f"{store.uri_of(key)} was changed: its run id is not that of its source")
-    tickets = list(_records(Ticket, store, key, _entry(tickets_manifest, TICKETS, store, key)))
-    if len(tickets) != tickets_manifest.tickets:
-        raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {len(tickets)}")
+    tickets = sum(1 for _ in _records(Ticket, store, key, _entry(tickets_manifest, TICKETS, store, key)))
+    if tickets != tickets_manifest.tickets:
+        raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {tickets}")
     return _checked("stage_b", tickets_manifest, digest, tickets_manifest.files)
 
 
@@ -80,6 +80,19 @@ def read_records(store: Store, key: str, manifest: RunManifest) -> Iterator[tupl
     yield from enumerate(_records(StageARecord, store, key, entry), start=1)
 
 
+def read_provenance(store: Store, key: str, manifest: RunManifest) -> Iterator[Provenance]:
+    """The provenance line of each published photo; digest and size are checked at the end.
+
+    Raises ManifestError or RecordError.
+    """
+    return _records(Provenance, store, key, _entry(manifest, PROVENANCE, store, key))
+
+
+def read_quarantine(store: Store, key: str, manifest: RunManifest) -> Iterator[QuarantineEntry]:
+    """The lines of a run's quarantine; digest and size are checked at the end. Raises ManifestError or RecordError."""
+    return _records(QuarantineEntry, store, key, _entry(manifest, QUARANTINE, store, key))
+
+
 def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
     """Where files do not fit each other, the one that was changed is at fault, and not the one read beside it."""
     kinds: dict[str, type[BaseModel]] = {
@@ -94,7 +107,7 @@ def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
 
 def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
     where = store.uri_of(key.rpartition("/")[0])
-    provenance = _records(Provenance, store, key, _entry(manifest, PROVENANCE, store, key))
+    provenance = read_provenance(store, key, manifest)
     before = ("", "")
     groups = photos = 0
     for number, record in read_records(store, key, manifest):
@@ -118,9 +131,7 @@ def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
                 raise ManifestError(f"{where}/{PROVENANCE} has no line for {image} of group {record.group_id}")
     if next(provenance, None) is not None:
         raise ManifestError(f"{where}/{PROVENANCE} has lines for photos that were not published")
-    quarantined = sum(
-        line.kind == "group" for line in _records(QuarantineEntry, store, key, _entry(manifest, QUARANTINE, store, key))
-    )
+    quarantined = sum(line.kind == "group" for line in read_quarantine(store, key, manifest))
     counted = (manifest.counts.groups_published, manifest.counts.photos_published, manifest.counts.groups_quarantined)
     if counted != (groups, photos, quarantined):
         raise ManifestError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO, cast
 
 from pydantic import BaseModel
 
+from blocks.local_errors import translated
 from blocks.store import Store
 from tasks.records.jsonl import to_line
 from tasks.records.stage_a import FileEntry
@@ -20,11 +22,21 @@ _BLOCK = 1 << 20
 class LocalFile:
     """A finished file that no reader of the store can see yet, and its entry for the manifest."""
 
-    path: Path
+    file: BinaryIO
     entry: FileEntry
 
-    def is_in(self, store: Store, folder: str) -> bool:
-        """Whether a run's folder has this very file already. Raises StoreError."""
+    def put(self, store: Store, folder: str) -> bool:
+        """Put the file into a run's folder, unless it is there already, byte for byte; whether it was put.
+
+        Raises StoreError.
+        """
+        if self._is_in(store, folder):
+            return False
+        self.file.seek(0)
+        store.upload(f"{folder}/{self.entry.name}", self.file)
+        return True
+
+    def _is_in(self, store: Store, folder: str) -> bool:
         key = f"{folder}/{self.entry.name}"
         info = store.stat(key)
         if info is None or info.size != self.entry.size:
@@ -35,19 +47,19 @@ class LocalFile:
                 digest.update(block)
         return digest.hexdigest() == self.entry.sha256
 
-    def upload(self, store: Store, folder: str) -> None:
-        """Put the file into a run's folder. Raises StoreError."""
-        with self.path.open("rb") as source:
-            store.upload(f"{folder}/{self.entry.name}", source)
-
 
 class JsonlWriter:
-    """Writes records to one file aside, and keeps digest, size and count as it goes."""
+    """Writes records to a nameless temporary file, and keeps digest, size and count as it goes.
 
-    def __init__(self, folder: Path, name: str) -> None:
+    The file goes with its process: a killed run leaves nothing behind. Every method raises StoreFull when there is no
+    room for it.
+    """
+
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._path = folder / name
-        self._file = self._path.open("wb")
+        self._place = f"{tempfile.gettempdir()} (TMPDIR), for {name}"
+        with translated(self._place, writing=True):
+            self._file = tempfile.TemporaryFile(buffering=_BLOCK)  # noqa: SIM115  (LocalFile goes on with it)
         self._digest = hashlib.sha256()
         self._size = 0
         self._records = 0
@@ -56,13 +68,15 @@ class JsonlWriter:
         """Append records, one canonical line each."""
         for record in records:
             line = to_line(record)
-            self._file.write(line)
+            with translated(self._place, writing=True):
+                self._file.write(line)
             self._digest.update(line)
             self._size += len(line)
             self._records += 1
 
     def close(self) -> LocalFile:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file; it can be read until the process ends or the result is dropped."""
+        with translated(self._place, writing=True):
+            self._file.flush()
         entry = FileEntry(name=self._name, sha256=self._digest.hexdigest(), size=self._size, records=self._records)
-        return LocalFile(self._path, entry)
+        return LocalFile(cast(BinaryIO, self._file), entry)

@@ -7,23 +7,23 @@ place, byte for byte; publishing it again changes nothing.
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from blocks.errors import ObjectMissing
 from blocks.store import Store
+from configs.parts import PublishingConfig
+from tasks.ledger.groups import State
+from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import assemble
 from tasks.publishing.files import JsonlWriter, LocalFile
 from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, latest_key, records_name, run_folder
-from tasks.publishing.shards import Outcome, Receipt, read_shard
+from tasks.records.errors import Superseded, TooMuchQuarantined
 from tasks.records.jsonl import parse, to_line
-from tasks.records.photos import Group
-from tasks.records.stage_a import Counts, Latest, QuarantineEntry, RunManifest
+from tasks.records.stage_a import Counts, Latest, RunManifest
 from tasks.records.work import Identity
 
 VERSIONED = ("fieldcheck", "pillow", "peft", "tokenizers", "torch", "torchvision", "transformers")
@@ -32,14 +32,13 @@ VERSIONED = ("fieldcheck", "pillow", "peft", "tokenizers", "torch", "torchvision
 
 @dataclass(frozen=True, slots=True)
 class RunInput:
-    """What a run is made of: the groups that were accepted, the lines of those that were not, and whose texts."""
+    """What a run is beside its groups and outcomes: whose texts these are, and what becomes of a group with a bad
+    photo."""
 
     mission: str
     no_mission: bool
-    groups: Sequence[Group]
-    rejected: Sequence[QuarantineEntry]
-    rejected_photos: int
     identity: Identity
+    config: PublishingConfig
     ignore_markers: bool = False
 
 
@@ -51,7 +50,6 @@ class Validated:
     """
 
     input: RunInput
-    outcomes: Mapping[str, Outcome]
     answered: int = 0
     exact: int = 0
 
@@ -72,34 +70,60 @@ class Published:
     fresh: bool
 
 
-def load_outcomes(store: Store, receipts: Iterable[Receipt]) -> dict[str, Outcome]:
-    """The outcomes of all shards by work key. Raises RecordError or StoreError."""
-    return {outcome.work_key: outcome for receipt in receipts for outcome in read_shard(store, receipt)}
+def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], None] = lambda: None) -> Published:
+    """Write the run's files, then its manifest. `confirm` is called before anything of it can be seen and may raise.
 
-
-def publish(store: Store, run: RunInput, outcomes: Mapping[str, Outcome]) -> Published:
-    """Write the run's files, then its manifest. Raises Unaccounted or StoreError; then no manifest is there."""
-    with tempfile.TemporaryDirectory(prefix="fieldcheck-publish-") as scratch:
-        files, counts = _write_files(Path(scratch), run, outcomes)
-        manifest = _manifest(run, counts, files)
-        folder = run_folder("stage_a", run.mission, manifest.run_id)
-        key = f"{folder}/{MANIFEST}"
-        data = to_line(manifest)
-        fresh = not (_is_there(store, key, data) and all(file.is_in(store, folder) for file in files))
-        if fresh:
-            for file in files:
-                file.upload(store, folder)
-            store.write(key, data)
+    Raises TooMuchQuarantined when more groups are quarantined than the run allows: then the quarantine is in the run's
+    folder and nothing else. Raises Unaccounted, StoreError or what `confirm` raises; then no manifest is there.
+    """
+    files, counts = _write_files(run, ledger)
+    manifest = _manifest(run, counts, files)
+    folder = run_folder("stage_a", run.mission, manifest.run_id)
+    key = f"{folder}/{MANIFEST}"
+    data = to_line(manifest)
+    confirm()
+    limit = run.config.max_quarantine_fraction
+    if counts.groups_quarantined > limit * counts.groups:
+        next(file for file in files if file.entry.name == QUARANTINE).put(store, folder)
+        raise TooMuchQuarantined(
+            f"{counts.groups_quarantined} of {counts.groups} groups are quarantined, more than the fraction of "
+            f"{limit:g} that a run may lose; nothing is published and the mission's pointer stays; look at "
+            f"{store.uri_of(f'{folder}/{QUARANTINE}')}, mend what it names and run again, or raise "
+            "publishing.max_quarantine_fraction",
+            f"{folder}/{QUARANTINE}",
+        )
+    # Every file is looked at, also when the manifest is there: a run that was damaged is made whole.
+    put = [file.put(store, folder) for file in files]
+    fresh = any(put) or not _is_there(store, key, data)
+    if fresh:
+        store.write(key, data)
     return Published(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), manifest, fresh)
 
 
-def point_to(store: Store, published: Published) -> Latest:
-    """Make `latest.json` point to a run; nothing changes if it does already. Raises StoreError, or RecordError
-    if what is there is not a pointer."""
+def current(store: Store, mission: str) -> Latest | None:
+    """The pointer to a mission's newest run, or None. Raises StoreError, or RecordError if it is not a pointer."""
+    key = latest_key(mission)
+    try:
+        return parse(Latest, store.read(key), store.uri_of(key))
+    except ObjectMissing:
+        return None
+
+
+def point_to(store: Store, published: Published, before: Latest | None) -> Latest:
+    """Make `latest.json` point to a run; nothing changes if it does already.
+
+    `before` is what it was when this run began to look at its inputs. Raises Superseded if it has moved since: then
+    another run knows more. Raises StoreError, or RecordError if what is there is not a pointer.
+    """
     key = latest_key(published.manifest.mission)
-    before = _read_latest(store, key)
-    if before is not None and before.run_id == published.manifest.run_id:
-        return before
+    now = current(store, published.manifest.mission)
+    if now is not None and now.run_id == published.manifest.run_id:
+        return now
+    if now != before:
+        raise Superseded(
+            f"{store.uri_of(key)} moved to run {now.run_id if now else None} while this run worked; that run stays the "
+            f"newest, and this one is at {published.uri}; run again if it should be the newest"
+        )
     latest = Latest(
         run_id=published.manifest.run_id,
         manifest=published.key,
@@ -116,31 +140,36 @@ def derive_run_id(manifest: RunManifest) -> str:
     return hashlib.sha256(to_line(manifest.model_copy(update={"run_id": ""}))).hexdigest()[:16]
 
 
-def _write_files(scratch: Path, run: RunInput, outcomes: Mapping[str, Outcome]) -> tuple[list[LocalFile], Counts]:
-    records = JsonlWriter(scratch, records_name(run.mission))
-    provenance = JsonlWriter(scratch, PROVENANCE)
-    quarantine = JsonlWriter(scratch, QUARANTINE)
-    lines: list[QuarantineEntry] = list(run.rejected)
-    published = published_photos = 0
-    for group in assemble(run.groups, run.identity, outcomes, ignore_markers=run.ignore_markers):
+def _write_files(run: RunInput, ledger: Ledger) -> tuple[list[LocalFile], Counts]:
+    records, provenance = JsonlWriter(records_name(run.mission)), JsonlWriter(PROVENANCE)
+    quarantine = JsonlWriter(QUARANTINE)
+    groups = published = partial = photos = photos_published = 0
+    for entry in ledger.groups.entries(State.ACCEPTED, State.REJECTED):
+        group = assemble(
+            entry,
+            run.identity,
+            ledger.works.outcome,
+            ignore_markers=run.ignore_markers,
+            partial=run.config.partial_groups == "publish",
+        )
+        groups += 1
+        photos += len(entry.group.photos) + (len(entry.lines) if entry.state is State.ACCEPTED else 0)
         if group.record is not None:
             records.write([group.record])
             provenance.write(group.provenance)
             published += 1
-            published_photos += len(group.provenance)
-        lines.extend(group.quarantine)
-    lines.sort(key=lambda line: (line.group_id, line.label or ""))
-    quarantine.write(lines)
-    rejected_groups = sum(line.kind == "group" for line in run.rejected)
-    photos = sum(len(group.photos) for group in run.groups) + run.rejected_photos
+            partial += bool(group.quarantine)
+            photos_published += len(group.provenance)
+        quarantine.write(group.quarantine)
     counts = Counts(
-        groups=len(run.groups) + rejected_groups,
+        groups=groups,
         groups_published=published,
-        groups_quarantined=len(run.groups) + rejected_groups - published,
+        groups_partial=partial,
+        groups_quarantined=groups - published,
         photos=photos,
-        photos_published=published_photos,
-        photos_quarantined=photos - published_photos,
-        unique_photos=len(outcomes),
+        photos_published=photos_published,
+        photos_quarantined=photos - photos_published,
+        unique_photos=ledger.works.count(),
     )
     return [records.close(), provenance.close(), quarantine.close()], counts
 
@@ -174,10 +203,3 @@ def _is_there(store: Store, key: str, data: bytes) -> bool:
         return store.read(key) == data
     except ObjectMissing:
         return False
-
-
-def _read_latest(store: Store, key: str) -> Latest | None:
-    try:
-        return parse(Latest, store.read(key), store.uri_of(key))
-    except ObjectMissing:
-        return None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tasks.publishing.publish import Published
 from tasks.publishing.shards import Receipt
+from tasks.records.photos import on_one_line
 from tasks.records.stage_a import QuarantineEntry, StageARecord
 
 
 def throughput(receipts: Iterable[Receipt]) -> tuple[int, float]:
     """Photos inferred in this run, and photos a second while the engine worked (0 if none were)."""
-    done = [receipt for receipt in receipts if not receipt.reused]
+    done = list(receipts)
     photos = sum(receipt.inferred for receipt in done)
     seconds = sum(receipt.seconds for receipt in done)
     return photos, photos / seconds if seconds > 0 else 0.0
@@ -22,7 +23,8 @@ def throughput(receipts: Iterable[Receipt]) -> tuple[int, float]:
 def run_markdown(
     published: Published,
     receipts: Sequence[Receipt],
-    quarantine: Sequence[QuarantineEntry],
+    reused: int,
+    quarantine: Iterable[QuarantineEntry],
     samples: Sequence[StageARecord],
     exact_match: float | None,
     seconds: float,
@@ -32,10 +34,12 @@ def run_markdown(
     inferred, rate = throughput(receipts)
     rows = [
         ("Groups published", f"{counts.groups_published} of {counts.groups}"),
+        ("of them without some photos", str(counts.groups_partial)),
         ("Photos published", f"{counts.photos_published} of {counts.photos}"),
         ("Different photos", str(counts.unique_photos)),
-        ("Inferred in this run", f"{inferred} ({rate:.1f} a second)" if inferred else "0 (all reused)"),
-        ("Retried", str(sum(receipt.retried for receipt in receipts if not receipt.reused))),
+        ("Inferred in this run", f"{inferred} ({rate:.1f} a second)" if inferred else "0"),
+        ("Taken over from earlier runs", str(reused)),
+        ("Retried", str(sum(receipt.retried for receipt in receipts))),
         ("Exact summaries", "no answer key" if exact_match is None else f"{exact_match:.2%}"),
         ("Seconds", f"{seconds:.1f}"),
         ("Checkpoint", " + ".join(f"`{digest[:12]}`" for digest in (manifest.checkpoint, *manifest.adapters))),
@@ -45,9 +49,10 @@ def run_markdown(
     lines = [f"# {_safe(manifest.mission)}", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in rows]
     lines += ["", "## Quarantine", ""]
-    if quarantine:
+    rows_of_reasons = reasons(quarantine)
+    if rows_of_reasons:
         lines += ["| kind | reason | count | first |", "| --- | --- | --- | --- |"]
-        for row in reasons(quarantine):
+        for row in rows_of_reasons:
             lines.append(f"| {row['kind']} | {row['reason']} | {row['count']} | {_safe(row['first'])} |")
     else:
         lines.append("Nothing was quarantined.")
@@ -62,10 +67,10 @@ def run_markdown(
 
 def reasons(quarantine: Iterable[QuarantineEntry]) -> list[dict[str, str]]:
     """Quarantine by kind and reason, most frequent first, with the first place of each."""
-    entries = list(quarantine)
-    counts = Counter((entry.kind, entry.reason.value) for entry in entries)
+    counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
-    for entry in entries:
+    for entry in quarantine:
+        counts[entry.kind, entry.reason.value] += 1
         first.setdefault((entry.kind, entry.reason.value), entry.key or f"{entry.label or '-'}/{entry.group_id}")
     return [
         {"kind": kind, "reason": reason, "count": str(count), "first": first[kind, reason]}
@@ -89,6 +94,9 @@ def quarantine_rows(quarantine: Iterable[QuarantineEntry], most: int = 200) -> l
     ]
 
 
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~<>&:]")
+
+
 def _safe(text: str) -> str:
-    """Names and summaries are not trusted: no markup and no table cells of their own."""
-    return html.escape(text).replace("|", "&#124;").replace("`", "&#96;")
+    """Names and summaries are not trusted: no markup, no link and no table cell or line of their own."""
+    return _MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", on_one_line(text))

@@ -2,40 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
 
+from blocks.store import Store
 from blocks.stores import open_store
 from configs.missions import known_missions
-from configs.stage_a import StageAConfig
+from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stores import S3Options
-from tasks.publishing.check import Checked, check_run, read_records
-from tasks.publishing.keys import QUARANTINE, split_manifest_uri
-from tasks.publishing.publish import Published, Validated, point_to, publish
+from tasks.ledger.ledger import Ledger
+from tasks.publishing.check import Checked, check_run, read_quarantine, read_records
+from tasks.publishing.keys import split_manifest_uri
+from tasks.publishing.lease import MissionLease
+from tasks.publishing.publish import Published, Validated, current, point_to, publish
 from tasks.publishing.report import quarantine_rows, run_markdown
+from tasks.publishing.requeue import Carried, carry_over
 from tasks.publishing.shards import Receipt
+from tasks.records.errors import TooMuchQuarantined
 from tasks.records.jsonl import read_lines
 from tasks.records.retry import RETRIED
-from tasks.records.stage_a import QuarantineEntry
+from tasks.records.stage_a import Latest, QuarantineEntry
 
 _SAMPLES = 6
 
 
-@task(name="publish-run", cache_policy=NO_CACHE, **RETRIED)
-def publish_run(config: StageAConfig, run: Validated) -> Published:
-    """Write the run and move the mission's pointer. Raises StoreError."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A mission that is ours for now: `confirm` raises Superseded once it is not; `latest` is what the mission's
+    pointer was when we took it."""
+
+    confirm: Callable[[], None]
+    latest: Latest | None
+
+
+@contextmanager
+def holding_mission(config: StageAConfig) -> Iterator[Held]:
+    """Keep other runs of the mission out while the block runs; wait for one that is under way.
+
+    Raises MissionBusy when the wait is over, and StoreError: a store that takes no objects is found out here and not
+    after an hour on the GPU.
+    """
+    log = get_run_logger()
     store = open_store(config.store, config.s3)
-    published = publish(store, run.input, run.outcomes)
-    latest = point_to(store, published)
-    did = "published" if published.fresh else "unchanged:"
-    get_run_logger().info("%s %s, number %d of the mission", did, published.uri, latest.sequence)
+    store.check(write=True)
+    with MissionLease(
+        store,
+        config.mission,
+        run=str(flow_run.name or ""),
+        wait_seconds=config.publishing.wait_seconds,
+        lease_seconds=config.publishing.lease_seconds,
+        on_wait=log.info,
+    ) as lease:
+        yield Held(lease.confirm, current(store, config.mission))
+
+
+@task(name="carry-over", cache_policy=NO_CACHE, **RETRIED)
+def carry_over_run(config: StageAConfig, ledger: Ledger) -> Carried:
+    """Take the published groups of the run that is requeued into the ledger.
+
+    Raises InputError, ManifestError, RecordError or StoreError.
+    """
+    _, _, key = split_quarantine_uri(config.requeue or "")
+    ledger.groups.forget_found(carried=False)
+    carried = carry_over(open_store(config.store, config.s3), key, ledger.groups)
+    get_run_logger().info(
+        "%d groups carried over from run %s, %d to look at again",
+        carried.groups,
+        carried.manifest.run_id,
+        len(carried.folders),
+    )
+    return carried
+
+
+@task(name="publish-run", cache_policy=NO_CACHE, **RETRIED)
+def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held) -> Published:
+    """Write the run and move the mission's pointer. Raises TooMuchQuarantined, Superseded or StoreError."""
+    log = get_run_logger()
+    store = open_store(config.store, config.s3)
+    try:
+        published = publish(store, run.input, ledger, held.confirm)
+    except TooMuchQuarantined as error:
+        with store.open(error.quarantine) as stream:
+            lines = read_lines(QuarantineEntry, stream, store.uri_of(error.quarantine))
+            _show_quarantine(config.mission, (entry for _, entry in lines), "a refused run")
+        raise
+    latest = point_to(store, published, held.latest)
+    log.info(
+        "%s %s, number %d of the mission",
+        "published" if published.fresh else "unchanged:",
+        published.uri,
+        latest.sequence,
+    )
     return published
 
 
@@ -44,29 +112,52 @@ def report_run(
     config: StageAConfig,
     published: Published,
     receipts: Sequence[Receipt],
+    reused: int,
     exact_match: float | None,
     seconds: float,
 ) -> None:
     """Show the run in Prefect's UI: a page, and a table of what was quarantined. Raises StoreError."""
     store = open_store(config.store, config.s3)
-    folder = published.key.rpartition("/")[0]
-    with store.open(f"{folder}/{QUARANTINE}") as stream:
-        quarantine = [entry for _, entry in read_lines(QuarantineEntry, stream, QUARANTINE)]
-    records = read_records(store, published.key, published.manifest)
+    manifest = published.manifest
+    records = read_records(store, published.key, manifest)
     samples = [record for (_, record), _ in zip(records, range(_SAMPLES), strict=False)]
-    mission = known_missions().get(config.mission)
-    slug = mission.slug if mission else "other"
-    create_markdown_artifact(
-        key=f"stage-a-{slug}",
-        markdown=run_markdown(published, receipts, quarantine, samples, exact_match, seconds),
-        description=f"Stage-A: {config.mission}",
-    )
-    if quarantine:
-        create_table_artifact(
-            key=f"stage-a-{slug}-quarantine",
-            table=quarantine_rows(quarantine),
-            description=f"Quarantine of {config.mission}, run {published.manifest.run_id}",
+    with shown_if_possible():
+        create_markdown_artifact(
+            key=f"stage-a-{_slug(config.mission)}",
+            markdown=run_markdown(
+                published, receipts, reused, _quarantine(store, published), samples, exact_match, seconds
+            ),
+            description=f"Stage-A: {config.mission}",
         )
+    if manifest.counts.groups_quarantined or manifest.counts.groups_partial:
+        _show_quarantine(config.mission, _quarantine(store, published), f"run {manifest.run_id}")
+
+
+@contextmanager
+def shown_if_possible() -> Iterator[None]:
+    """Let what is only shown fail: a run does not depend on whether somebody can look at it."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the Prefect API does not answer (%s): something is not shown", type(error).__name__)
+
+
+def _quarantine(store: Store, published: Published) -> Iterator[QuarantineEntry]:
+    return read_quarantine(store, published.key, published.manifest)
+
+
+def _show_quarantine(mission: str, entries: Iterable[QuarantineEntry], of: str) -> None:
+    with shown_if_possible():
+        create_table_artifact(
+            key=f"stage-a-{_slug(mission)}-quarantine",
+            table=quarantine_rows(entries),
+            description=f"Quarantine of {mission}, {of}",
+        )
+
+
+def _slug(mission: str) -> str:
+    known = known_missions().get(mission)
+    return known.slug if known else "other"
 
 
 @task(name="check-manifest", cache_policy=NO_CACHE, **RETRIED)

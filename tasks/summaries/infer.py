@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from blocks.errors import ObjectMissing, StoreDenied
 from configs.parts import GenerationConfig, LadderConfig
 from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request
+from tasks.records.errors import PhotoError
+from tasks.records.outcomes import Outcome
+from tasks.records.photos import Photo
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.grammar import Violation, read
 from tasks.summaries.ladder import first_rung, retry_rungs
 from tasks.summaries.prompts import Prompt
-
-Outcome = Summarised | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ def summarise(
     """One outcome a photo, ordered by work key.
 
     `read_photo` gives a photo's bytes by its key. `on_photo` is called once a photo, when its outcome is final. A photo
-    that cannot be read, or that has no good summary at the end of the retry ladder, has an outcome with a reason.
+    that cannot be read, that is not what was verified, or that has no good summary at the end of the retry ladder, has
+    an outcome with a reason. Raises EngineError, and StoreError when the store itself fails.
     """
     by_key = {item.work_key: item for item in items}
     outcomes: dict[str, Outcome] = {}
@@ -46,7 +50,7 @@ def summarise(
         photo = item.photo
         return Request(
             id=item.work_key,
-            read=lambda: read_photo(photo.key),
+            read=lambda: _bytes(photo, read_photo),
             system=asking.prompt.system,
             user=asking.prompt.user,
             decoding=decoding,
@@ -69,6 +73,17 @@ def summarise(
         outcomes[key] = _climb(by_key[key], first, engine, asking, request)
         on_photo()
     return [outcomes[key] for key in sorted(outcomes)]
+
+
+def _bytes(photo: Photo, read_photo: Callable[[str], bytes]) -> bytes:
+    try:
+        data = read_photo(photo.key)
+    except (ObjectMissing, StoreDenied) as error:
+        raise PhotoError(Reason.UNREADABLE, f"gone since it was verified: {error}") from error
+    # The work key promises a text for these very bytes, to every later run.
+    if hashlib.sha256(data).hexdigest() != photo.sha256:
+        raise PhotoError(Reason.CHANGED, "the file was written anew while the run was under way; the next run takes it")
+    return data
 
 
 def _climb(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from configs.stage_a import StageAConfig
-from tasks.records.photos import Group
+from tasks.ledger.groups import Groups, State
+from tasks.ledger.works import Works
+from tasks.records.jsonl import canonical
+from tasks.records.stage_a import RunManifest
 from tasks.records.work import Identity, Shard, WorkItem
 from tasks.summaries.grammar import GRAMMAR_VERSION
 from tasks.summaries.prompts import Prompt
@@ -30,28 +34,32 @@ def identity(config: StageAConfig, prompt: Prompt, checkpoint: str, adapters: tu
     return Identity(prompt.digest, checkpoint, adapters, text_settings(config, dtype))
 
 
-def plan_shards(groups: Iterable[Group], identity: Identity, photos_per_shard: int) -> Iterator[Shard]:
-    """Cut the photos of all groups into shards, each photo once however many groups it is in.
+def differences(ours: Identity, manifest: RunManifest) -> list[str]:
+    """In what the texts of a published run differ from ours; empty if they would be the same."""
+    theirs = {
+        "prompt": (ours.prompt, manifest.prompt),
+        "checkpoint": (ours.checkpoint, manifest.checkpoint),
+        "adapters": (ours.adapters, manifest.adapters),
+        "settings": (canonical(ours.settings), canonical(manifest.settings)),
+    }
+    return [name for name, (one, other) in theirs.items() if one != other]
 
-    Photos keep the order of the groups. A shard's key is the sha256 of its sorted work keys: the same work has the same
-    key, so that a shard that is in the store already need not be done again.
+
+def plan_work(groups: Groups, works: Works, identity: Identity) -> None:
+    """Put the photos of all accepted groups into the ledger as work, each once however many groups it is in."""
+    for entry in groups.entries(State.ACCEPTED):
+        for photo in entry.group.photos:
+            works.add(WorkItem(identity.work_key(photo.sha256), photo))
+
+
+def plan_shards(items: Iterable[WorkItem], photos_per_shard: int, epoch: int = 0) -> Iterator[Shard]:
+    """Cut work into shards, in its order.
+
+    A shard's key is the sha256 of its sorted work keys (and its epoch, if that is not 0): the same work has the same
+    key.
     """
-    items: list[WorkItem] = []
-    seen: set[str] = set()
-    for group in groups:
-        for photo in group.photos:
-            key = identity.work_key(photo.sha256)
-            if key in seen:
-                continue
-            seen.add(key)
-            items.append(WorkItem(key, photo))
-            if len(items) == photos_per_shard:
-                yield _shard(items)
-                items = []
-    if items:
-        yield _shard(items)
-
-
-def _shard(items: list[WorkItem]) -> Shard:
-    digest = hashlib.sha256("\n".join(sorted(item.work_key for item in items)).encode())
-    return Shard(digest.hexdigest(), tuple(items))
+    left = iter(items)
+    while batch := tuple(islice(left, photos_per_shard)):
+        lines = sorted(item.work_key for item in batch)
+        told = "\n".join([str(epoch), *lines] if epoch else lines)
+        yield Shard(hashlib.sha256(told.encode()).hexdigest(), batch, epoch)

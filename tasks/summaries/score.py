@@ -5,15 +5,16 @@ An answer key is a JSON file: mission, then `<label or 未标注>/<group_id>`, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.ledger.groups import Groups, State
 from tasks.records.errors import InputError
-from tasks.records.photos import Group
-from tasks.records.stage_a import Failed, Summarised
+from tasks.records.outcomes import Outcome
+from tasks.records.stage_a import Summarised
 from tasks.records.work import Identity
 
 UNLABELLED = "未标注"
@@ -45,9 +46,9 @@ def read_answer_key(path: str | Path) -> dict[str, dict[str, dict[str, str]]]:
 
 
 def score(
-    groups: Iterable[Group],
+    groups: Groups,
     identity: Identity,
-    outcomes: Mapping[str, Summarised | Failed],
+    outcome_of: Callable[[str], Outcome | None],
     answers: Mapping[str, Mapping[str, Mapping[str, str]]],
     most_misses: int = 5,
 ) -> Score | None:
@@ -57,12 +58,13 @@ def score(
     """
     answered = exact = 0
     misses: list[tuple[str, str, str]] = []
-    for group in groups:
+    for entry in groups.entries(State.ACCEPTED):
+        group = entry.group
         expected = answers.get(group.mission, {}).get(f"{group.label or UNLABELLED}/{group.group_id}", {})
         for photo in group.photos:
             if photo.name not in expected:
                 continue
-            outcome = outcomes.get(identity.work_key(photo.sha256))
+            outcome = outcome_of(identity.work_key(photo.sha256))
             text = outcome.text if isinstance(outcome, Summarised) else ""
             answered += 1
             if text == expected[photo.name]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prefect import get_run_logger, task
@@ -11,19 +11,25 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.store import Store
 from blocks.stores import open_store
+from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
-from tasks.engines.open import EngineSpec, open_engine
+from tasks.engines.open import EngineSpec, close_engines, open_engine
 from tasks.inputs.verify import InputReport
+from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
-from tasks.publishing.publish import RunInput, Validated, load_outcomes
-from tasks.publishing.shards import Receipt, find_shard, write_shard
+from tasks.publishing.publish import RunInput, Validated
+from tasks.publishing.requeue import Carried
+from tasks.publishing.reuse import current_epoch, reuse
+from tasks.publishing.shards import Receipt, read_shard, write_shard
+from tasks.records.errors import EngineError
+from tasks.records.photos import on_one_line
 from tasks.records.progress import Progress
 from tasks.records.retry import RETRIED, is_retryable
 from tasks.records.work import Identity, Shard
 from tasks.summaries.infer import Asking, summarise
-from tasks.summaries.plan import identity, plan_shards
+from tasks.summaries.plan import differences, identity, plan_shards, plan_work
 from tasks.summaries.prompts import Prompt, summary_prompt
 from tasks.summaries.score import read_answer_key, score
 
@@ -33,26 +39,63 @@ _LOGGED = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All work of a run, and what it has in common."""
+    """What all work of a run has in common, and how much of it there is.
 
-    shards: tuple[Shard, ...]
+    Of `photos` different photos, `reused` are known from earlier runs and `pending` are not. The work itself is in the
+    ledger.
+    """
+
     prompt: Prompt
     identity: Identity
+    photos: int
+    reused: int
+    pending: int
+    epoch: int
 
-    @property
-    def photos(self) -> int:
-        """Photos to summarise, each once."""
-        return sum(len(shard.items) for shard in self.shards)
 
+@task(name="plan-shards", cache_policy=NO_CACHE, **RETRIED)
+def plan_run(
+    config: StageAConfig,
+    ledger: Ledger,
+    report: InputReport,
+    checkpoint: Checkpoint,
+    carried: Carried | None = None,
+) -> Plan:
+    """Note the work of all accepted groups, each photo once, and take over what earlier runs know.
 
-@task(name="plan-shards", cache_policy=NO_CACHE, persist_result=False)
-def plan_run(config: StageAConfig, report: InputReport, checkpoint: Checkpoint) -> Plan:
-    """Cut the accepted photos into shards, each photo once."""
+    Raises ConfigError when a run is carried over whose texts came from something else, or StoreError.
+    """
+    log = get_run_logger()
     prompt = summary_prompt(None if config.no_mission else known_missions()[config.mission])
     texts = identity(config, prompt, checkpoint.fingerprint, checkpoint.adapter_fingerprints, checkpoint.dtype)
-    plan = Plan(tuple(plan_shards(report.groups, texts, config.shard_photos)), prompt, texts)
-    get_run_logger().info("%d photos of %d to summarise in %d shards", plan.photos, report.photos, len(plan.shards))
+    if carried is not None and (other := differences(texts, carried.manifest)):
+        what = f"that run had another {', another '.join(other)}"
+        raise ConfigError([Fault("requeue", what, "give what it had, or run stage-a")])
+    ledger.works.forget()
+    plan_work(ledger.groups, ledger.works, texts)
+    store = open_store(config.store, config.s3)
+    if config.force:
+        reused, epoch = 0, current_epoch(store, config.mission, texts.digest) + 1
+    else:
+        taken = reuse(store, config.mission, texts.digest, ledger.works)
+        reused, epoch = taken.photos, 0
+        for uri in taken.damaged:
+            log.warning("%s is missing or damaged; its photos are inferred again", uri)
+    photos = ledger.works.count()
+    plan = Plan(prompt, texts, photos, reused, photos - reused, epoch)
+    log.info(
+        "%d photos, %d of them different: %d known from earlier runs, %d to summarise",
+        report.photos,
+        photos,
+        plan.reused,
+        plan.pending,
+    )
     return plan
+
+
+def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger) -> Iterator[Shard]:
+    """The shards of the work that is left, one at a time."""
+    return plan_shards(ledger.works.pending(), config.shard_photos, plan.epoch)
 
 
 @task(
@@ -66,56 +109,58 @@ def plan_run(config: StageAConfig, report: InputReport, checkpoint: Checkpoint) 
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def infer_shard(number: int, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress) -> Receipt:
-    """Summarise shard `number` (from 1) unless the store has it, and write it. Raises EngineError or StoreError."""
-    log = get_run_logger()
-    shard = plan.shards[number - 1]
-    store = open_store(config.store, config.s3)
-    found = find_shard(store, config.mission, shard.key, (item.work_key for item in shard.items))
-    if found is not None:
-        log.info("shard %s is in the store: %d photos reused", shard.key[:12], found.photos)
-        progress.advance(found.photos)
-        return found
+def infer_shard(
+    number: int, shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress
+) -> Receipt:
+    """Summarise the photos of a shard, the `number`-th of the run, and write it. Raises EngineError or StoreError."""
     before = progress.done
     try:
-        return _infer(shard, plan, config, checkpoint, store, progress)
-    except Exception:
+        return _infer(number, shard, plan, config, checkpoint, open_store(config.store, config.s3), progress)
+    except Exception as error:
         progress.done = before
+        if isinstance(error, EngineError) and error.retryable:
+            close_engines()  # the next try starts with a fresh one
         raise
 
 
 @task(name="validate-run", cache_policy=NO_CACHE, **RETRIED)
-def validate_run(config: StageAConfig, report: InputReport, plan: Plan, receipts: Sequence[Receipt]) -> Validated:
-    """Read all shards back and account for every photo; with an answer key, score them.
+def validate_run(config: StageAConfig, plan: Plan, ledger: Ledger, receipts: Sequence[Receipt]) -> Validated:
+    """Read this run's shards back and account for every photo; with an answer key, score them.
 
     Raises Unaccounted, RecordError or StoreError.
     """
     log = get_run_logger()
+    store = open_store(config.store, config.s3)
+    for receipt in receipts:
+        ledger.works.answer(read_shard(store, receipt.key, receipt.sha256))
     run = RunInput(
         mission=config.mission,
         no_mission=config.no_mission,
-        groups=report.groups,
-        rejected=report.rejected,
-        rejected_photos=report.rejected_photos,
         identity=plan.identity,
+        config=config.publishing,
         ignore_markers=config.inputs.markers == "ignored",
     )
-    outcomes = load_outcomes(open_store(config.store, config.s3), receipts)
-    log.info("%d photos are accounted for", account(report.groups, plan.identity, outcomes))
+    log.info("%d photos are accounted for", account(ledger, plan.identity))
     if config.answer_key is None:
-        return Validated(run, outcomes)
-    result = score(report.groups, plan.identity, outcomes, read_answer_key(config.answer_key))
+        return Validated(run)
+    result = score(ledger.groups, plan.identity, ledger.works.outcome, read_answer_key(config.answer_key))
     if result is None:
         log.warning("%s has no answer for any photo of the run", config.answer_key)
-        return Validated(run, outcomes)
+        return Validated(run)
     log.info("%d of %d summaries are exact", result.exact, result.answered)
     for place, expected, text in result.misses:
         log.info("%s: expected %s, got %s", place, expected, text)
-    return Validated(run, outcomes, result.answered, result.exact)
+    return Validated(run, result.answered, result.exact)
 
 
 def _infer(
-    shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, store: Store, progress: Progress
+    number: int,
+    shard: Shard,
+    plan: Plan,
+    config: StageAConfig,
+    checkpoint: Checkpoint,
+    store: Store,
+    progress: Progress,
 ) -> Receipt:
     log = get_run_logger()
     began = time.monotonic()
@@ -137,13 +182,15 @@ def _infer(
     outcomes = summarise(shard.items, engine, asking, root.read, progress.advance)
     seconds = time.monotonic() - loaded
     bad = [outcome for outcome in outcomes if not outcome.ok]
+    places = {item.work_key: on_one_line(item.photo.key) for item in shard.items}
     for outcome in bad[:_LOGGED]:
-        log.warning("photo %s: %s (%s)", _place(shard, outcome.work_key), outcome.reason, outcome.detail)
+        log.warning("photo %s: %s (%s)", places[outcome.work_key], outcome.reason, on_one_line(outcome.detail or ""))
     if len(bad) > _LOGGED:
         log.warning("and %d more bad photos; all of them will be in the quarantine", len(bad) - _LOGGED)
-    receipt = write_shard(store, config.mission, shard.key, outcomes, seconds=seconds)
+    receipt = write_shard(store, config.mission, plan.identity.digest, shard, outcomes, seconds=seconds)
     log.info(
-        "shard %s: %d photos in %.1f s (%.1f a second), engine ready after %.1f s, %d retried, %d bad",
+        "shard %d (%s): %d photos in %.1f s (%.1f a second), engine ready after %.1f s, %d retried, %d bad",
+        number,
         shard.key[:12],
         receipt.photos,
         seconds,
@@ -153,7 +200,3 @@ def _infer(
         receipt.bad,
     )
     return receipt
-
-
-def _place(shard: Shard, work_key: str) -> str:
-    return next(item.photo.key for item in shard.items if item.work_key == work_key)

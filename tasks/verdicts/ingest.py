@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from blocks.errors import ObjectMissing
 from blocks.store import Store
 from tasks.publishing.check import read_manifest, read_records
 from tasks.publishing.files import JsonlWriter
 from tasks.publishing.keys import MANIFEST, TICKETS, run_folder
-from tasks.records.jsonl import to_line
+from tasks.records.errors import RecordError
+from tasks.records.jsonl import parse, to_line
 from tasks.records.stage_a import StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 
@@ -43,6 +43,19 @@ def ticket(record: StageARecord, line: int) -> Ticket:
     )
 
 
+def find_ingested(target: Store, mission: str, digest: str) -> Ingested | None:
+    """The tickets of the Stage-A run whose manifest has the sha256 `digest`, if they were made. Raises StoreError."""
+    key = f"{run_folder('stage_b', mission, digest[:16])}/{MANIFEST}"
+    try:
+        data = target.read(key)
+        own = parse(StageBManifest, data, target.uri_of(key))
+    except (ObjectMissing, RecordError):
+        return None
+    if own.source_sha256 != digest:
+        return None
+    return Ingested(target.uri_of(key), key, hashlib.sha256(data).hexdigest(), own.run_id, own.tickets)
+
+
 def ingest(source: Store, key: str, target: Store, expected: str | None = None) -> Ingested:
     """Read a Stage-A run strictly and write its tickets and a manifest, the manifest last.
 
@@ -53,12 +66,11 @@ def ingest(source: Store, key: str, target: Store, expected: str | None = None) 
     manifest, digest = read_manifest(source, key, expected)
     run_id = digest[:16]
     folder = run_folder("stage_b", manifest.mission, run_id)
-    with tempfile.TemporaryDirectory(prefix="fieldcheck-ingest-") as scratch:
-        writer = JsonlWriter(Path(scratch), TICKETS)
-        for line, record in read_records(source, key, manifest):
-            writer.write([ticket(record, line)])
-        file = writer.close()
-        file.upload(target, folder)
+    writer = JsonlWriter(TICKETS)
+    for line, record in read_records(source, key, manifest):
+        writer.write([ticket(record, line)])
+    file = writer.close()
+    file.put(target, folder)
     own = StageBManifest(
         run_id=run_id,
         mission=manifest.mission,

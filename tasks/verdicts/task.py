@@ -7,10 +7,23 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
+from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
 from tasks.publishing.keys import split_manifest_uri
+from tasks.publishing.publish import Published
+from tasks.publishing.task import shown_if_possible
 from tasks.records.retry import RETRIED
-from tasks.verdicts.ingest import Ingested, ingest
+from tasks.verdicts.ingest import Ingested, find_ingested, ingest
+
+
+@task(name="find-tickets", cache_policy=NO_CACHE, **RETRIED)
+def find_tickets(config: StageAConfig, published: Published) -> Ingested | None:
+    """The tickets of a published run, if Stage-B made them already. Raises StoreError."""
+    store = open_store(config.store, config.s3)
+    found = find_ingested(store, config.mission, published.sha256)
+    if found is not None:
+        get_run_logger().info("Stage-B has this run already: %s", found.uri)
+    return found
 
 
 @task(name="ingest-tickets", cache_policy=NO_CACHE, **RETRIED)
@@ -24,10 +37,11 @@ def ingest_tickets(config: StageBConfig, checked: str) -> Ingested:
     target = open_store(config.store, config.s3) if config.store else source
     ingested = ingest(source, key, target, checked)
     get_run_logger().info("%d tickets in %s", ingested.tickets, ingested.uri)
-    create_markdown_artifact(
-        key="stage-b-tickets",
-        markdown=f"# Tickets\n\n| | |\n| --- | --- |\n| Tickets | {ingested.tickets} |\n"
-        f"| Manifest | `{ingested.uri}` |\n| From | `{config.manifest}` |\n",
-        description="Stage-B: tickets of a Stage-A run",
-    )
+    with shown_if_possible():
+        create_markdown_artifact(
+            key="stage-b-tickets",
+            markdown=f"# Tickets\n\n| | |\n| --- | --- |\n| Tickets | {ingested.tickets} |\n"
+            f"| Manifest | `{ingested.uri}` |\n| From | `{config.manifest}` |\n",
+            description="Stage-B: tickets of a Stage-A run",
+        )
     return ingested

@@ -36,6 +36,7 @@ def published() -> Published:
         counts=Counts(
             groups=0,
             groups_published=0,
+            groups_partial=0,
             groups_quarantined=0,
             photos=0,
             photos_published=0,

@@ -14,14 +14,24 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import StateType
 
+from blocks.local_store import LocalStore
 from blocks.stores import open_store
 from configs.errors import ConfigError
-from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig
+from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig, PublishingConfig
 from configs.stores import S3Options
 from flows.stage_a import stage_a
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import latest_key, records_name, split_manifest_uri
-from tasks.records.errors import InputRejected, ManifestError, NothingToDo, RecordError
+from tasks.publishing.lease import MissionLease
+from tasks.records.errors import (
+    InputError,
+    InputRejected,
+    ManifestError,
+    MissionBusy,
+    NothingToDo,
+    RecordError,
+    TooMuchQuarantined,
+)
 from tasks.records.progress import Tick, listening
 from tests.demo import Demo
 from tests.flows.conftest import MISSION
@@ -120,6 +130,11 @@ def test_the_run_again_infers_nothing_and_publishes_nothing(given: dict[str, Any
         path: path.stat().st_mtime_ns for path in Path(root).rglob("*") if "stage_a" in path.parts and path.is_file()
     }
     again = stage_a(**given, store=root)
+    assert again["stage_b"] == {
+        **{name: local_run["stage_b"][name] for name in ("manifest", "sha256", "tickets")},
+        "started": False,
+    }
+    assert (again["fresh"], again["reused"]) == (False, local_run["inferred"] + 1)
     after = {
         path: path.stat().st_mtime_ns for path in Path(root).rglob("*") if "stage_a" in path.parts and path.is_file()
     }
@@ -184,7 +199,12 @@ def test_base_and_adapter_run_through_the_flow(
 
 def test_a_summary_that_stays_bad_is_quarantined_with_its_text(given: dict[str, Any], tmp_path: Path) -> None:
     """Three tokens cut every answer off: the ladder ends, nothing is published, every line says why."""
-    short = {**given, "generation": GenerationConfig(max_new_tokens=3), "ladder": LadderConfig(temperatures=(0.0, 0.5))}
+    short = {
+        **given,
+        "generation": GenerationConfig(max_new_tokens=3),
+        "ladder": LadderConfig(temperatures=(0.0, 0.5)),
+        "publishing": PublishingConfig(max_quarantine_fraction=1.0),
+    }
     summary = stage_a(**short, store=str(tmp_path))
     folder = Path(summary["manifest"]).parent
     assert (folder / records_name(MISSION)).read_bytes() == b""
@@ -194,6 +214,126 @@ def test_a_summary_that_stays_bad_is_quarantined_with_its_text(given: dict[str, 
     assert all("cut_off" in entry["violations"] and entry["text"] and "3 attempts" in entry["detail"] for entry in bad)
     assert summary["quarantined"] == summary["groups"]
     assert summary["stage_b"]["tickets"] == 0
+
+
+def test_a_run_that_loses_too_many_groups_fails_and_leaves_its_quarantine(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(TooMuchQuarantined, match="2 of 5 groups"):
+        stage_a(**given, publishing=PublishingConfig(max_quarantine_fraction=0.1), store=str(tmp_path))
+    files = {path.name for path in (tmp_path / "stage_a" / MISSION / "runs").rglob("*") if path.is_file()}
+    assert files == {"quarantine.jsonl"}
+    assert not (tmp_path / latest_key(MISSION)).exists()
+    assert not list(tmp_path.rglob("lock.json"))
+    # What was inferred is not lost: with the limit raised, the same run is published without the model.
+    assert stage_a(**given, store=str(tmp_path))["inferred"] == 0
+
+
+def other_photos(demo: Demo) -> list[Path]:
+    """Good photos that the small root does not have: those of the other demo mission."""
+    return sorted((Path(demo.photos) / "BBU接地线检查" / "审核通过").rglob("*.jpg"))
+
+
+def mended(small_root: Path, root: Path, whole: Path) -> Path:
+    """The same photos, the truncated one replaced by a whole one."""
+    shutil.copytree(small_root, root)
+    shutil.copy(whole, root / MISSION / "审核不通过" / "QC-20260308-0008" / "IMG_20260308_0825.jpg")
+    return root
+
+
+def test_a_mended_group_is_published_by_a_requeue_and_nothing_else_is_inferred(
+    given: dict[str, Any], local_run: dict[str, Any], small_root: Path, demo: Demo, tmp_path: Path
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    for name in ("requeued", "whole"):
+        shutil.copytree(root, tmp_path / name)
+    photos = str(mended(small_root, tmp_path / "photos", other_photos(demo)[0]))
+    folder = local_run["manifest"].replace(root, str(tmp_path / "requeued")).rpartition("/")[0]
+    quarantine = f"{folder}/quarantine.jsonl"
+    told = {name: value for name, value in given.items() if name not in ("mission", "input_root")}
+    requeued = stage_a(**told, requeue=quarantine, input_root=photos)
+    assert (requeued["inferred"], requeued["quarantined"], requeued["stage_b"]["started"]) == (1, 1, True)
+    records = lines(Path(requeued["manifest"]).parent / records_name(MISSION))
+    assert "QC-20260308-0008" in {record["group_id"] for record in records}
+    # A whole run over the same photos says the very same.
+    whole = stage_a(**{**given, "input_root": photos}, store=str(tmp_path / "whole"))
+    assert run_files(whole) == run_files(requeued)
+    # Once it is published, that quarantine is history.
+    with pytest.raises(InputError, match="not of the mission's newest run"):
+        stage_a(**told, requeue=quarantine, input_root=photos)
+    newest = f"{requeued['manifest'].rpartition('/')[0]}/quarantine.jsonl"
+    changed = {**told, "generation": GenerationConfig(max_new_tokens=95)}
+    with pytest.raises(ConfigError, match="another settings"):
+        stage_a(**changed, requeue=newest, input_root=photos)
+
+
+def test_partial_groups_are_published_without_the_bad_photo(given: dict[str, Any], tmp_path: Path) -> None:
+    summary = stage_a(**given, publishing=PublishingConfig(partial_groups="publish"), store=str(tmp_path))
+    records = lines(Path(summary["manifest"]).parent / records_name(MISSION))
+    partial = next(record for record in records if record["group_id"] == "QC-20260308-0008")
+    assert (len(partial["images"]), partial["stage_a_complete"]) == (2, False)
+    assert "IMG_20260308_0825.jpg" not in partial["images"]
+    assert list(partial["per_image"]) == ["image_1", "image_2"]
+    root, key = split_manifest_uri(summary["manifest"])
+    assert check_run(open_store(root), key).sha256 == summary["sha256"]
+
+
+def test_a_new_group_costs_its_new_photos_alone(
+    given: dict[str, Any], local_run: dict[str, Any], small_root: Path, demo: Demo, tmp_path: Path
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    shutil.copytree(root, tmp_path / "store")
+    shutil.copytree(small_root, tmp_path / "photos")
+    # Its id sorts first, so that every shard boundary behind it would shift.
+    group = tmp_path / "photos" / MISSION / "AA-0001"
+    group.mkdir()
+    for photo in other_photos(demo)[:2]:
+        shutil.copy(photo, group)
+    old = next((small_root / MISSION / "QC-20260310-0011").glob("*.jpg"))
+    shutil.copy(old, group / "known.jpg")
+    summary = stage_a(
+        **{**given, "input_root": str(tmp_path / "photos")}, shard_photos=3, store=str(tmp_path / "store")
+    )
+    assert (summary["inferred"], summary["reused"]) == (2, local_run["inferred"] + 1)
+    latest = json.loads((tmp_path / "store" / latest_key(MISSION)).read_text(encoding="utf-8"))
+    assert (latest["sequence"], latest["sha256"]) == (2, summary["sha256"])
+
+
+def test_force_infers_all_anew_and_its_outcomes_count(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    shutil.copytree(root, tmp_path / "store")
+    forced = stage_a(**given, force=True, store=str(tmp_path / "store"))
+    assert (forced["inferred"], forced["reused"]) == (local_run["inferred"], 0)
+    assert (forced["sha256"], forced["fresh"]) == (local_run["sha256"], False)
+    # The shards of before are not needed any more.
+    indexes = sorted((tmp_path / "store" / "stage_a" / MISSION / "index").rglob("*.json"))
+    for index in indexes:
+        if index.name.startswith("000000-"):
+            (tmp_path / "store" / "stage_a" / MISSION / "shards" / f"{index.stem[7:]}.jsonl").unlink()
+    assert stage_a(**given, store=str(tmp_path / "store"))["inferred"] == 0
+
+
+def test_changed_settings_infer_anew_and_changed_speed_does_not(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    shutil.copytree(root, tmp_path / "store")
+    speed = {**given, "engine": EngineConfig(batch_size=3, prefetch=1), "shard_photos": 2}
+    assert stage_a(**speed, store=str(tmp_path / "store"))["inferred"] == 0
+    text = {**given, "generation": GenerationConfig(max_new_tokens=95)}
+    assert stage_a(**text, store=str(tmp_path / "store"))["inferred"] == local_run["inferred"]
+
+
+def test_a_mission_that_another_run_holds_is_busy(given: dict[str, Any], tmp_path: Path) -> None:
+    busy = {**given, "publishing": PublishingConfig(wait_seconds=0)}
+    with (
+        MissionLease(LocalStore(tmp_path), MISSION, run="the night's run", wait_seconds=0),
+        pytest.raises(MissionBusy, match="the night's run"),
+    ):
+        stage_a(**busy, store=str(tmp_path))
+    assert not list(tmp_path.rglob("manifest.json"))
 
 
 def test_no_mission_reads_any_folder_without_a_focus(given: dict[str, Any], small_root: Path, tmp_path: Path) -> None:

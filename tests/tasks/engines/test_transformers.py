@@ -20,7 +20,7 @@ from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
-from tasks.records.errors import CheckpointError, EngineError, PhotoError
+from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineUnavailable, PhotoError
 from tasks.records.reasons import Reason
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
@@ -220,3 +220,51 @@ def test_device_dtype_and_attention_on_a_cpu() -> None:
         assert pick_device("auto") == cpu
         with pytest.raises(EngineError, match="finds no CUDA device"):
             pick_device("cuda:0")
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(
+    demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that holds three rows: the forward pass is the real one, and refuses more."""
+    requests = [ask(path) for path in photo_files(demo, 24)]
+    expected = {result.id: result for result in engine.generate(requests)}
+    forward = engine._forward
+    sizes: list[int] = []
+
+    def small(rows: list[object]) -> object:
+        sizes.append(len(rows))
+        if len(rows) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "_forward", small)
+    monkeypatch.setattr(engine, "_too_many", float("inf"))
+    assert {result.id: result for result in engine.generate(requests)} == expected
+    assert sizes[:2] == [8, 4]
+    assert max(sizes[2:]) <= 4
+    # Later batches have the size that did not fit: they are halved before they are tried.
+    assert sizes.count(8) == 1
+
+
+def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
+    demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(rows: list[object]) -> object:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(engine, "_forward", never)
+    monkeypatch.setattr(engine, "_too_many", float("inf"))
+    with pytest.raises(DeviceOutOfMemory, match=r"lower model\.max_pixels") as caught:
+        list(engine.generate([ask(path) for path in photo_files(demo, 2)]))
+    assert caught.value.retryable
+
+
+def test_a_device_that_broke_asks_for_a_new_engine(
+    demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(rows: list[object]) -> object:
+        raise torch.AcceleratorError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(engine, "_forward", broken)
+    with pytest.raises(EngineUnavailable, match="run again"):
+        list(engine.generate([ask(path) for path in photo_files(demo, 1)]))

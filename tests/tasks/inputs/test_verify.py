@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,16 @@ from PIL import ExifTags, Image
 
 from blocks.errors import StoreDenied, StoreUnavailable
 from blocks.local_store import LocalStore
+from blocks.store import Store
 from configs.parts import InputConfig
 from tasks.inputs.discover import discover
 from tasks.inputs.verify import InputReport, verify
+from tasks.ledger.groups import State
+from tasks.ledger.ledger import Ledger
 from tasks.records.jsonl import to_line
+from tasks.records.photos import Group
 from tasks.records.reasons import Reason
+from tasks.records.stage_a import QuarantineEntry
 from tests.builders import MISSION, make_photo_bytes, put_photos
 
 BAD_PHOTOS: dict[str, tuple[bytes, Reason]] = {
@@ -35,13 +42,53 @@ BAD_PHOTOS: dict[str, tuple[bytes, Reason]] = {
 STRICT_LIMITS: dict[str, Any] = {"max_decode_pixels": 80_000, "max_file_bytes": 4096, "max_aspect": 20}
 
 
-def check(root: Path, *, headers: bool = True, **config: Any) -> InputReport:
-    """Discover and verify what lies under a directory."""
-    store = LocalStore(root)
-    return verify(store, discover(store, MISSION), InputConfig(**config), headers=headers)
+@dataclass(frozen=True)
+class Checked:
+    """What verification said, and what is in the ledger then."""
+
+    report: InputReport
+    groups: list[Group]
+    rejected: list[QuarantineEntry]
+
+    @property
+    def photos(self) -> int:
+        """Photos of accepted groups."""
+        return sum(len(group.photos) for group in self.groups)
 
 
-def reasons(report: InputReport) -> list[tuple[str, str, str | None, Reason]]:
+def check(
+    root: Path | Store,
+    *,
+    headers: bool = True,
+    partial: bool = False,
+    between: Callable[[], None] = lambda: None,
+    **config: Any,
+) -> Checked:
+    """Discover and verify what lies under a directory; `between` runs between the two."""
+    store = LocalStore(root) if isinstance(root, Path) else root
+    counted: list[None] = []
+    with Ledger() as ledger:
+        found = discover(store, MISSION, ledger.groups)
+        between()
+        report = verify(
+            store,
+            ledger.groups,
+            found,
+            InputConfig(**config),
+            headers=headers,
+            partial=partial,
+            on_photo=lambda: counted.append(None),
+        )
+        assert len(counted) == found.photos
+        groups = [entry.group for entry in ledger.groups.entries(State.ACCEPTED)]
+        lines = [line for entry in ledger.groups.entries() for line in entry.lines]
+    assert (report.groups, report.photos) == (len(groups), sum(len(group.photos) for group in groups))
+    assert report.rejected_groups == sum(line.kind == "group" for line in lines)
+    assert report.examples == tuple(lines[:20])
+    return Checked(report, groups, lines)
+
+
+def reasons(report: Checked) -> list[tuple[str, str, str | None, Reason]]:
     """The rejected lines in short."""
     return [(entry.kind, entry.group_id, entry.image, entry.reason) for entry in report.rejected]
 
@@ -53,8 +100,8 @@ def test_good_groups_are_accepted_with_digest_and_upright_size(tmp_path: Path) -
     sideways = make_photo_bytes(exif=exif)
     (tmp_path / MISSION / "审核通过/QC-1/img3.jpg").write_bytes(sideways)
     report = check(tmp_path)
-    assert report.rejected == ()
-    assert (len(report.groups), report.photos, report.rejected_groups, report.rejected_photos) == (1, 3, 0, 0)
+    assert report.rejected == []
+    assert (len(report.groups), report.photos, report.report.rejected_photos) == (1, 3, 0)
     for photo in report.groups[0].photos:
         data = (tmp_path / photo.key).read_bytes()
         assert (photo.sha256, photo.size) == (hashlib.sha256(data).hexdigest(), len(data))
@@ -72,7 +119,8 @@ def test_one_bad_photo_costs_its_own_group_and_says_why(tmp_path: Path, name: st
     assert reasons(report) == [("photo", "QC-1", name, reason), ("group", "QC-1", None, Reason.PHOTO_REJECTED)]
     assert report.rejected[0].key == f"{MISSION}/QC-1/{name}"
     assert report.rejected[1].detail == "1 of 3 photos rejected"
-    assert (report.rejected_groups, report.rejected_photos) == (1, 3)
+    assert report.rejected[1].key == f"{MISSION}/QC-1"
+    assert report.report.rejected_photos == 3
 
 
 def test_every_bad_photo_of_a_group_is_named_in_the_order_of_the_photos(tmp_path: Path) -> None:
@@ -95,7 +143,7 @@ def test_without_headers_photos_are_hashed_and_not_judged(tmp_path: Path) -> Non
     good, bad = report.groups[0].photos
     assert (good.width, good.height) == (64, 48)
     assert (bad.width, bad.height, bad.sha256) == (0, 0, hashlib.sha256(b"not a picture").hexdigest())
-    assert report.rejected == ()
+    assert report.rejected == []
 
 
 @pytest.mark.parametrize("headers", [True, False])
@@ -169,16 +217,14 @@ class Troubled(LocalStore):
 def test_a_photo_that_the_store_refuses_is_unreadable(tmp_path: Path) -> None:
     put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "bad.jpg"])
     store = Troubled(tmp_path)
-    report = verify(store, discover(store, MISSION), InputConfig())
+    report = check(store)
     assert reasons(report)[0] == ("photo", "QC-1", "bad.jpg", Reason.UNREADABLE)
 
 
 def test_a_photo_that_goes_away_after_the_listing_is_unreadable(tmp_path: Path) -> None:
     put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "b.jpg"])
-    store = LocalStore(tmp_path)
-    found = discover(store, MISSION)
-    (tmp_path / MISSION / "QC-1" / "b.jpg").unlink()
-    assert reasons(verify(store, found, InputConfig()))[0][2:] == ("b.jpg", Reason.UNREADABLE)
+    report = check(tmp_path, between=(tmp_path / MISSION / "QC-1" / "b.jpg").unlink)
+    assert reasons(report)[0][2:] == ("b.jpg", Reason.UNREADABLE)
 
 
 def test_a_store_that_is_away_ends_the_verification(tmp_path: Path) -> None:
@@ -186,17 +232,42 @@ def test_a_store_that_is_away_ends_the_verification(tmp_path: Path) -> None:
     store = Troubled(tmp_path)
     store.failure = StoreUnavailable("timed out", uri="x")
     with pytest.raises(StoreUnavailable):
-        verify(store, discover(store, MISSION), InputConfig())
+        check(store)
 
 
 def test_a_photo_that_grew_after_the_listing_has_its_real_size(tmp_path: Path) -> None:
     put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
-    store = LocalStore(tmp_path)
-    found = discover(store, MISSION)
     data = make_photo_bytes(size=(200, 100), seed=9)
-    (tmp_path / MISSION / "QC-1" / "a.jpg").write_bytes(data)
-    (photo,) = verify(store, found, InputConfig()).groups[0].photos
+
+    def grow() -> None:
+        (tmp_path / MISSION / "QC-1" / "a.jpg").write_bytes(data)
+
+    (photo,) = check(tmp_path, between=grow).groups[0].photos
     assert (photo.size, photo.width) == (len(data), 200)
+
+
+def test_a_partial_group_goes_on_without_its_bad_photos(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg", "c.jpg"])
+    put_photos(tmp_path / MISSION, "QC-2", ["a.jpg"], seed=5)
+    for name in ("QC-1/b.jpg", "QC-3/a.jpg"):
+        (tmp_path / MISSION / name).parent.mkdir(exist_ok=True)
+        (tmp_path / MISSION / name).write_bytes(b"not a picture")
+    report = check(tmp_path, partial=True)
+    assert [(group.group_id, [photo.name for photo in group.photos]) for group in report.groups] == [
+        ("QC-1", ["a.jpg", "c.jpg"]),
+        ("QC-2", ["a.jpg"]),
+    ]
+    assert reasons(report) == [
+        ("photo", "QC-1", "b.jpg", Reason.NOT_AN_IMAGE),
+        ("photo", "QC-3", "a.jpg", Reason.NOT_AN_IMAGE),
+        ("group", "QC-3", None, Reason.PHOTO_REJECTED),
+    ]
+    assert report.report.rejected_photos == 2
+
+
+def test_photos_are_in_natural_order(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["img10.jpg", "img2.jpg", "img1.jpg"])
+    assert [photo.name for photo in check(tmp_path).groups[0].photos] == ["img1.jpg", "img2.jpg", "img10.jpg"]
 
 
 def test_many_groups_keep_their_order_and_their_photos(tmp_path: Path) -> None:

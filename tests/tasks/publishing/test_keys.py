@@ -7,7 +7,15 @@ import pytest
 from blocks.local_store import LocalStore
 from configs.missions import known_missions
 from configs.stores import S3Location, key_fault, parse_store_uri
-from tasks.publishing.keys import latest_key, records_name, run_folder, shard_key, split_manifest_uri
+from tasks.publishing.keys import (
+    index_key,
+    latest_key,
+    lock_key,
+    records_name,
+    run_folder,
+    shard_key,
+    split_manifest_uri,
+)
 from tasks.records.errors import ManifestError
 
 KEY = "stage_a/挡风板安装检查/runs/0123456789abcdef/manifest.json"
@@ -70,5 +78,11 @@ def test_taking_apart_undoes_putting_together(tmp_path: object) -> None:
 @pytest.mark.parametrize("mission", known_missions())
 def test_every_mission_makes_good_keys(mission: str) -> None:
     folder = run_folder("stage_a", mission, "0" * 16)
-    for key in (shard_key(mission, "0" * 64), latest_key(mission), f"{folder}/{records_name(mission)}"):
-        assert key_fault(key) is None
+    keys = (
+        shard_key(mission, "0" * 64),
+        index_key(mission, "0" * 64, 1, "0" * 64),
+        latest_key(mission),
+        lock_key(mission),
+        f"{folder}/{records_name(mission)}",
+    )
+    assert [key for key in keys if key_fault(key)] == []

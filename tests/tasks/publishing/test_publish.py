@@ -13,10 +13,11 @@ import pytest
 from blocks.errors import StoreError, StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.store import ObjectInfo
+from configs.parts import PublishingConfig
+from tasks.publishing.check import check_run
 from tasks.publishing.keys import PROVENANCE, QUARANTINE, latest_key, records_name
-from tasks.publishing.publish import Published, derive_run_id, load_outcomes, point_to, publish
-from tasks.publishing.shards import write_shard
-from tasks.records.errors import RecordError, Unaccounted
+from tasks.publishing.publish import Published, current, derive_run_id, point_to, publish
+from tasks.records.errors import Superseded, TooMuchQuarantined, Unaccounted
 from tasks.records.jsonl import to_line
 from tasks.records.photos import Group, Label
 from tasks.records.reasons import Reason
@@ -25,8 +26,10 @@ from tests.builders import (
     MISSION,
     files_under,
     make_group,
+    make_ledger,
     make_outcomes,
     make_run,
+    publish_groups,
     published_run,
     some_groups,
     some_outcomes,
@@ -53,16 +56,18 @@ class FailsAt(LocalStore):
 
 def publish_some(store: LocalStore) -> Published:
     """Publish the usual run and point to it."""
+    before = current(store, MISSION)
     published = published_run(store)
-    point_to(store, published)
+    point_to(store, published, before)
     return published
 
 
 def publish_other(store: LocalStore) -> Published:
     """Publish another run of the same mission and point to it."""
     group = make_group("QC-9", 1)
-    published = publish(store, make_run([group]), make_outcomes([group]))
-    point_to(store, published)
+    before = current(store, MISSION)
+    published = publish_groups(store, [group], make_outcomes([group]))
+    point_to(store, published, before)
     return published
 
 
@@ -109,10 +114,12 @@ def test_every_photo_and_group_is_counted(store: LocalStore) -> None:
         for kind, reason in (("photo", Reason.EMPTY_FILE), ("group", Reason.PHOTO_REJECTED))
     ]
     groups = some_groups()
-    published = publish(store, make_run(groups, rejected, rejected_photos=7), some_outcomes(groups))
+    refused = [(make_group("QC-0000", 7, None), rejected)]
+    published = publish_groups(store, groups, some_outcomes(groups), refused)
     assert published.manifest.counts.model_dump() == {
         "groups": 5,
         "groups_published": 3,
+        "groups_partial": 0,
         "groups_quarantined": 2,
         "photos": 13,
         "photos_published": 4,
@@ -152,16 +159,14 @@ def variants() -> list[tuple[Sequence[Group], dict[str, Any]]]:
         (groups[:3], {}),
         ([*groups[:1], make_group("QC-0002", 1, None, marked=True), *groups[2:]], {}),
         (groups, {"no_mission": True}),
-        (groups, {"rejected_photos": 1}),
+        (groups, {"rejected": [(make_group("QC-9999", 1), [])]}),
     ]
 
 
 def test_another_run_is_another_place(store: LocalStore) -> None:
     published = [published_run(store)]
     for groups, changes in variants():
-        run = make_run(groups)
-        changed = type(run)(**{**{name: getattr(run, name) for name in run.__slots__}, **changes})
-        published.append(publish(store, changed, some_outcomes(groups)))
+        published.append(publish_groups(store, groups, some_outcomes(groups), **changes))
     assert len({run.key for run in published}) == len(variants()) + 1
     assert all(run.fresh for run in published)
     assert all(derive_run_id(run.manifest) == run.manifest.run_id for run in published)
@@ -169,14 +174,14 @@ def test_another_run_is_another_place(store: LocalStore) -> None:
 
 def test_a_resubmission_is_two_lines(store: LocalStore) -> None:
     groups = [make_group("QC-1", label=label, contents="ab") for label in (Label.FAIL, Label.PASS)]
-    published = publish(store, make_run(groups), make_outcomes(groups))
+    published = publish_groups(store, groups, make_outcomes(groups))
     lines = lines_of(store, published, records_name(MISSION))
     assert [(line["group_id"], line["label"]) for line in lines] == [("QC-1", "审核不通过"), ("QC-1", "审核通过")]
     assert (published.manifest.counts.photos, published.manifest.counts.unique_photos) == (4, 2)
 
 
 def test_a_run_without_any_good_group_is_published_with_its_quarantine(store: LocalStore) -> None:
-    published = publish(store, make_run([]), {})
+    published = publish_groups(store, [], {})
     assert [entry.records for entry in published.manifest.files] == [0, 0, 0]
 
 
@@ -185,7 +190,52 @@ def test_a_photo_without_an_outcome_stops_before_anything_is_written(store: Loca
     outcomes = dict(some_outcomes(groups))
     outcomes.popitem()
     with pytest.raises(Unaccounted):
-        publish(store, make_run(groups), outcomes)
+        publish_groups(store, groups, outcomes)
+    assert files_under(store) == {}
+
+
+def test_a_run_that_loses_too_many_groups_leaves_its_quarantine_and_nothing_else(store: LocalStore) -> None:
+    groups = some_groups()
+    config = PublishingConfig(max_quarantine_fraction=0.2)
+    with pytest.raises(TooMuchQuarantined, match=r"1 of 4 groups .* fraction of 0\.2") as caught:
+        publish_groups(store, groups, some_outcomes(groups), config=config)
+    assert set(files_under(store)) == {caught.value.quarantine}
+    lines = [json.loads(line) for line in store.read(caught.value.quarantine).splitlines()]
+    assert [(line["kind"], line["reason"]) for line in lines] == [
+        ("photo", "summary_invalid"),
+        ("group", "photo_rejected"),
+    ]
+    assert store.uri_of(caught.value.quarantine) in str(caught.value)
+
+
+def test_a_run_that_loses_as_many_groups_as_it_may_is_published(store: LocalStore) -> None:
+    groups = some_groups()
+    config = PublishingConfig(max_quarantine_fraction=0.25)
+    assert publish_groups(store, groups, some_outcomes(groups), config=config).fresh
+
+
+def test_partial_groups_are_published_without_their_bad_photos(store: LocalStore) -> None:
+    groups = some_groups()
+    config = PublishingConfig(partial_groups="publish")
+    published = publish_groups(store, groups, some_outcomes(groups), config=config)
+    record = lines_of(store, published, records_name(MISSION))[2]
+    assert (record["group_id"], record["images"], record["stage_a_complete"]) == ("QC-0003", ["img1.jpg"], False)
+    assert record["per_image"] == {"image_1": "BBU设备×1"}
+    assert [(line["kind"], line["image"]) for line in lines_of(store, published, QUARANTINE)] == [("photo", "img2.jpg")]
+    counts = published.manifest.counts
+    assert (counts.groups_published, counts.groups_partial, counts.groups_quarantined) == (4, 1, 0)
+    assert (counts.photos_published, counts.photos_quarantined) == (5, 1)
+    assert check_run(store, published.key).records == 4 + 5 + 1
+
+
+def test_what_confirms_the_run_is_asked_before_anything_can_be_seen(store: LocalStore) -> None:
+    groups = some_groups()
+
+    def confirm() -> None:
+        raise Superseded("taken over")
+
+    with make_ledger(groups, some_outcomes(groups).values()) as ledger, pytest.raises(Superseded):
+        publish(store, make_run(), ledger, confirm)
     assert files_under(store) == {}
 
 
@@ -233,7 +283,7 @@ def test_a_manifest_that_was_damaged_is_written_again(store: LocalStore) -> None
 
 def test_the_pointer_counts_the_runs_of_a_mission(store: LocalStore) -> None:
     first = publish_other(store)
-    latest = point_to(store, first)
+    latest = point_to(store, first, None)
     assert (latest.run_id, latest.manifest, latest.sha256, latest.sequence) == (
         first.manifest.run_id,
         first.key,
@@ -244,8 +294,17 @@ def test_the_pointer_counts_the_runs_of_a_mission(store: LocalStore) -> None:
     assert store.read(latest.manifest) == store.read(first.key)
     second = publish_some(store)
     assert json.loads(store.read(latest_key(MISSION)))["sequence"] == 2
-    assert point_to(store, second).sequence == 2
-    assert point_to(store, first).sequence == 3
+    assert point_to(store, second, None).sequence == 2
+    assert point_to(store, first, current(store, MISSION)).sequence == 3
+
+
+def test_the_pointer_does_not_move_back_to_what_an_older_look_found(store: LocalStore) -> None:
+    first = published_run(store)
+    publish_other(store)
+    newer = store.read(latest_key(MISSION))
+    with pytest.raises(Superseded, match="moved to run"):
+        point_to(store, first, None)
+    assert store.read(latest_key(MISSION)) == newer
 
 
 def test_pointing_again_to_the_same_run_writes_nothing(tmp_path: Path) -> None:
@@ -253,22 +312,8 @@ def test_pointing_again_to_the_same_run_writes_nothing(tmp_path: Path) -> None:
     published = publish_some(store)
     before = store.writes
     data = store.read(latest_key(MISSION))
-    assert point_to(store, published) == point_to(store, published)
+    assert point_to(store, published, None) == point_to(store, published, current(store, MISSION))
     assert (store.writes, store.read(latest_key(MISSION))) == (before, data)
-
-
-def test_outcomes_come_from_all_shards_or_not_at_all(store: LocalStore) -> None:
-    groups = some_groups()
-    outcomes = some_outcomes(groups)
-    ordered = list(outcomes.values())
-    receipts = [
-        write_shard(store, MISSION, name, part, seconds=1.0)
-        for name, part in (("a" * 64, ordered[:2]), ("b" * 64, ordered[2:]))
-    ]
-    assert load_outcomes(store, receipts) == outcomes
-    store.write(receipts[1].key, store.read(receipts[1].key).replace(b"stop", b"stoq"))
-    with pytest.raises(RecordError, match="b" * 64):
-        load_outcomes(store, receipts)
 
 
 @pytest.mark.parametrize("name", [records_name(MISSION), PROVENANCE, QUARANTINE])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from blocks.errors import StoreUnavailable
+from blocks.errors import ObjectMissing, StoreDenied, StoreUnavailable
 from configs.parts import GenerationConfig, LadderConfig
 from tasks.records.errors import PhotoError
+from tasks.records.outcomes import lasts
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.infer import Asking, Outcome, summarise
 from tasks.summaries.prompts import Prompt
-from tests.builders import make_item, make_photo
+from tests.builders import make_item, make_photo, sha
 from tests.tasks.summaries.table_engine import Answer, TableEngine
 
 GOOD, BAD, CUT = ("BBU设备×1", "stop"), ("BBU设备", "stop"), ("BBU设备×1", "length")
@@ -23,8 +25,9 @@ ASKING = Asking(PROMPT, GenerationConfig(max_new_tokens=96, seed=7), LadderConfi
 
 
 def items(count: int) -> list[WorkItem]:
-    """Different photos."""
-    return [make_item(make_photo(str(index), f"img{index}.jpg")) for index in range(count)]
+    """Different photos; the bytes of each are its key."""
+    photos = [make_photo(str(index), f"img{index}.jpg") for index in range(count)]
+    return [make_item(replace(photo, sha256=sha(photo.key))) for photo in photos]
 
 
 def run(
@@ -121,7 +124,7 @@ def test_a_photo_that_goes_bad_between_two_rungs_has_its_reason() -> None:
         reads.append(key)
         if len(reads) > 1:
             raise PhotoError(Reason.CORRUPT_IMAGE, "changed")
-        return b""
+        return key.encode()
 
     (outcome,) = summarise([item], engine, ASKING, read_photo)
     assert isinstance(outcome, Failed)
@@ -141,17 +144,44 @@ def test_a_store_that_fails_ends_the_shard() -> None:
 def test_the_same_photo_twice_is_asked_once() -> None:
     (item,) = items(1)
     engine = TableEngine({item.work_key: [GOOD]})
-    assert len(summarise([item, item], engine, ASKING, lambda key: b"")) == 1
+    assert len(summarise([item, item], engine, ASKING, str.encode)) == 1
     assert len(engine.calls[0]) == 1
 
 
 def test_a_photo_whose_size_is_not_known_is_asked_without_one() -> None:
-    photo = make_photo("x")
-    item = make_item(type(photo)(photo.name, photo.key, photo.size, photo.sha256))
+    item = make_item(replace(items(1)[0].photo, width=0, height=0))
     engine = TableEngine({item.work_key: [GOOD]})
-    summarise([item], engine, ASKING, lambda key: b"")
+    summarise([item], engine, ASKING, str.encode)
     assert engine.calls[0][0].size is None
 
 
 def test_no_photo_is_no_outcome() -> None:
-    assert summarise([], TableEngine({}), ASKING, lambda key: b"") == []
+    assert summarise([], TableEngine({}), ASKING, str.encode) == []
+
+
+def test_a_photo_that_was_written_anew_since_it_was_verified_is_not_summarised_and_not_remembered() -> None:
+    first, second = items(2)
+    engine = TableEngine({item.work_key: [GOOD] for item in (first, second)})
+    outcomes = summarise(
+        [first, second], engine, ASKING, lambda key: b"other" if key == first.photo.key else key.encode()
+    )
+    by_key = {outcome.work_key: outcome for outcome in outcomes}
+    assert by_key[first.work_key].reason is Reason.CHANGED
+    assert not lasts(by_key[first.work_key])
+    assert lasts(by_key[second.work_key])
+
+
+@pytest.mark.parametrize("error", [ObjectMissing("gone", uri="x"), StoreDenied("refused", uri="x")])
+def test_a_photo_that_went_away_since_it_was_verified_costs_no_other(error: Exception) -> None:
+    first, second = items(2)
+    engine = TableEngine({item.work_key: [GOOD] for item in (first, second)})
+
+    def read_photo(key: str) -> bytes:
+        if key == first.photo.key:
+            raise error
+        return key.encode()
+
+    by_key = {outcome.work_key: outcome for outcome in summarise([first, second], engine, ASKING, read_photo)}
+    assert by_key[first.work_key].reason is Reason.UNREADABLE
+    assert not lasts(by_key[first.work_key])
+    assert by_key[second.work_key].ok

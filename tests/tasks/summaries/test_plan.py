@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.local_store import LocalStore
 from configs.missions import known_missions
 from configs.parts import GenerationConfig, LadderConfig
 from configs.stage_a import StageAConfig
 from tasks.records.photos import Group, Label
+from tasks.records.work import Identity, Shard, WorkItem
 from tasks.summaries import grammar
-from tasks.summaries.plan import identity, plan_shards, text_settings
+from tasks.summaries.plan import differences, identity, plan_shards, text_settings
 from tasks.summaries.prompts import summary_prompt
-from tests.builders import MISSION, examples, make_group, make_identity, make_photo, sha
+from tests.builders import (
+    MISSION,
+    examples,
+    make_group,
+    make_identity,
+    make_item,
+    make_ledger,
+    make_photo,
+    published_run,
+    sha,
+)
 
 BASE = StageAConfig()
 
@@ -35,6 +49,8 @@ SAME_TEXT: list[dict[str, Any]] = [
     {"hand_off": {"mode": "none"}},
     {"s3": {"region": "cn-north-1"}},
     {"answer_key": "key.json"},
+    {"force": True},
+    {"publishing": {"partial_groups": "publish"}},
 ]
 OTHER_TEXT: list[dict[str, Any]] = [
     {"model": {"max_pixels": 4096}},
@@ -93,6 +109,12 @@ def test_a_temperature_written_as_a_whole_number_is_the_same_setting() -> None:
 contents = st.lists(st.sampled_from("abcdefghij"), min_size=0, max_size=6)
 
 
+def planned(groups: Iterable[Group], identity: Identity, most: int) -> list[Shard]:
+    """The shards of these groups' work, through the ledger."""
+    with make_ledger(groups, identity=identity) as ledger:
+        return list(plan_shards(ledger.works.pending(), most))
+
+
 def to_groups(lists: list[list[str]]) -> list[Group]:
     """Groups whose photos have these bytes."""
     return [make_group(f"QC-{index}", contents=told) for index, told in enumerate(lists) if told]
@@ -101,9 +123,9 @@ def to_groups(lists: list[list[str]]) -> list[Group]:
 @examples()
 @given(st.lists(contents, max_size=6), st.integers(1, 7))
 def test_every_photo_is_in_exactly_one_shard_in_the_order_of_the_groups(lists: list[list[str]], most: int) -> None:
-    shards = list(plan_shards(to_groups(lists), make_identity(), most))
-    planned = [item.photo.sha256 for shard in shards for item in shard.items]
-    assert planned == list(dict.fromkeys(sha(content) for told in lists for content in told))
+    shards = planned(to_groups(lists), make_identity(), most)
+    photos = [item.photo.sha256 for shard in shards for item in shard.items]
+    assert photos == list(dict.fromkeys(sha(content) for told in lists for content in told))
     assert [len(shard.items) for shard in shards[:-1]] == [most] * (len(shards) - 1)
     assert all(1 <= len(shard.items) <= most for shard in shards)
     for shard in shards:
@@ -113,23 +135,23 @@ def test_every_photo_is_in_exactly_one_shard_in_the_order_of_the_groups(lists: l
 @examples()
 @given(st.lists(contents, max_size=5), st.integers(1, 7))
 def test_the_same_work_has_the_same_keys(lists: list[list[str]], most: int) -> None:
-    plans = [list(plan_shards(to_groups(lists), make_identity(), most)) for _ in range(2)]
+    plans = [planned(to_groups(lists), make_identity(), most) for _ in range(2)]
     assert plans[0] == plans[1]
-    other = plan_shards(to_groups(lists), make_identity(checkpoint=sha("other")), most)
+    other = planned(to_groups(lists), make_identity(checkpoint=sha("other")), most)
     assert not {shard.key for shard in plans[0]} & {shard.key for shard in other}
 
 
 @examples()
 @given(st.permutations("abcde"))
 def test_the_key_of_a_shard_does_not_depend_on_order_or_names(order: list[str]) -> None:
-    (shard,) = plan_shards([make_group("QC-9", contents=order)], make_identity(), 10)
-    (usual,) = plan_shards([make_group("QC-1", contents=list("abcde"))], make_identity(), 10)
+    (shard,) = planned([make_group("QC-9", contents=order)], make_identity(), 10)
+    (usual,) = planned([make_group("QC-1", contents=list("abcde"))], make_identity(), 10)
     assert shard.key == usual.key
 
 
 def test_a_resubmitted_photo_is_planned_once() -> None:
     groups = [make_group("QC-1", contents="ab", label=Label.FAIL), make_group("QC-1", contents="abc", label=Label.PASS)]
-    (shard,) = plan_shards(groups, make_identity(), 100)
+    (shard,) = planned(groups, make_identity(), 100)
     assert [item.photo.key for item in shard.items] == [
         f"{MISSION}/QC-1/img1.jpg",
         f"{MISSION}/QC-1/img2.jpg",
@@ -137,24 +159,37 @@ def test_a_resubmitted_photo_is_planned_once() -> None:
     ]
 
 
-def test_new_photos_behind_full_shards_leave_those_as_they_were() -> None:
-    before = list(plan_shards([make_group("QC-1", contents="abcd")], make_identity(), 2))
-    after = list(
-        plan_shards([make_group("QC-1", contents="abcd"), make_group("QC-2", contents="e")], make_identity(), 2)
-    )
-    assert after[:2] == before
+def test_an_epoch_makes_other_keys_of_the_same_work() -> None:
+    items = [make_item(make_photo(content)) for content in "abc"]
+    keys = [[shard.key for shard in plan_shards(items, 2, epoch)] for epoch in (0, 1, 2)]
+    assert len({key for epoch in keys for key in epoch}) == 6
+    assert [shard.epoch for shard in plan_shards(items, 2, 2)] == [2, 2]
 
 
-def test_planning_reads_no_more_groups_than_a_shard_needs() -> None:
+def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
     read: list[str] = []
 
-    def groups() -> Any:
+    def items() -> Iterator[WorkItem]:
         for name in "abcdef":
             read.append(name)
-            yield make_group(name, contents=[name])
+            yield make_item(make_photo(name))
 
-    next(plan_shards(groups(), make_identity(), 2))
+    next(plan_shards(items(), 2))
     assert read == ["a", "b"]
+
+
+def test_a_run_differs_from_a_manifest_in_what_is_named(tmp_path: Path) -> None:
+    manifest = published_run(LocalStore(tmp_path)).manifest
+    assert differences(make_identity(), manifest) == []
+    changed: dict[str, Any] = {
+        "prompt": sha("other"),
+        "checkpoint": sha("other"),
+        "adapters": (sha("a"),),
+        "settings": {"grammar": 2},
+    }
+    for name, value in changed.items():
+        assert differences(make_identity(**{name: value}), manifest) == [name]
+    assert differences(make_identity(**changed), manifest) == list(changed)
 
 
 def test_a_photo_is_identified_by_its_bytes_alone() -> None:

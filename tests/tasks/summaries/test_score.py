@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.records.errors import InputError
-from tasks.records.photos import Label
-from tasks.summaries.score import UNLABELLED, read_answer_key, score
-from tests.builders import MISSION, make_bad, make_failed, make_group, make_identity, make_outcomes, make_summarised
+from tasks.records.outcomes import Outcome
+from tasks.records.photos import Group, Label
+from tasks.summaries.score import UNLABELLED, Score, read_answer_key, score
+from tests.builders import (
+    MISSION,
+    make_bad,
+    make_failed,
+    make_group,
+    make_identity,
+    make_ledger,
+    make_outcomes,
+    make_summarised,
+)
 
 GROUPS = [make_group("QC-1", 2, Label.PASS), make_group("QC-2", 2, None)]
+
+
+def scored(groups: Sequence[Group], outcomes: Mapping[str, Outcome], answers: Any, **options: int) -> Score | None:
+    """The score of these groups, through the ledger."""
+    with make_ledger(groups, outcomes.values()) as ledger:
+        return score(ledger.groups, make_identity(), ledger.works.outcome, answers, **options)
 
 
 def test_what_is_exactly_so_counts_and_nothing_else() -> None:
@@ -25,7 +43,7 @@ def test_what_is_exactly_so_counts_and_nothing_else() -> None:
         },
         "另一个": {f"{Label.PASS}/QC-1": {"img1.jpg": "无关图片"}},
     }
-    result = score(GROUPS, make_identity(), outcomes, answers)
+    result = scored(GROUPS, outcomes, answers)
     assert result is not None
     assert (result.answered, result.exact, result.exact_match) == (3, 2, 2 / 3)
     assert result.misses == ((f"{MISSION}/QC-2/img1.jpg", "BBU设备×1", "BBU设备×1 "),)
@@ -35,7 +53,7 @@ def test_what_was_quarantined_counts_as_a_miss() -> None:
     bad = [make_bad(GROUPS[0].photos[0], "无关图片。"), make_failed(GROUPS[0].photos[1])]
     outcomes = make_outcomes(GROUPS, bad)
     answers = {MISSION: {f"{Label.PASS}/QC-1": {"img1.jpg": "无关图片", "img2.jpg": "无关图片"}}}
-    result = score(GROUPS, make_identity(), outcomes, answers)
+    result = scored(GROUPS, outcomes, answers)
     assert result is not None
     assert (result.answered, result.exact) == (2, 0)
     assert [text for _, _, text in result.misses] == ["无关图片。", ""]
@@ -44,14 +62,14 @@ def test_what_was_quarantined_counts_as_a_miss() -> None:
 def test_only_the_first_misses_are_told() -> None:
     group = make_group("QC-1", 9, Label.PASS)
     answers = {MISSION: {f"{Label.PASS}/QC-1": {f"img{n}.jpg": "无关图片" for n in range(1, 10)}}}
-    result = score([group], make_identity(), make_outcomes([group]), answers, most_misses=2)
+    result = scored([group], make_outcomes([group]), answers, most_misses=2)
     assert result is not None
     assert (result.answered, result.exact, len(result.misses)) == (9, 0, 2)
 
 
 @pytest.mark.parametrize("answers", [{}, {MISSION: {}}, {MISSION: {f"{Label.PASS}/QC-9": {"img1.jpg": "x"}}}])
 def test_without_an_answer_there_is_no_score(answers: dict[str, dict[str, dict[str, str]]]) -> None:
-    assert score(GROUPS, make_identity(), make_outcomes(GROUPS), answers) is None
+    assert scored(GROUPS, make_outcomes(GROUPS), answers) is None
 
 
 def test_an_answer_key_is_read_as_it_is(tmp_path: Path) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from blocks.local_store import LocalStore
 from tasks.publishing.keys import records_name
-from tasks.publishing.publish import Published, publish
+from tasks.publishing.publish import Published
 from tasks.records.errors import ManifestError, OutputError, RecordError
 from tasks.records.photos import Label
-from tasks.verdicts.ingest import ingest
-from tests.builders import MISSION, files_under, make_group, make_outcomes, make_run, published_run
+from tasks.verdicts.ingest import find_ingested, ingest
+from tests.builders import MISSION, files_under, make_group, make_outcomes, publish_groups, published_run
 
 
 @pytest.fixture
@@ -71,14 +72,15 @@ def test_the_same_run_handed_over_again_changes_nothing(
 
 def test_a_resubmission_is_a_ticket_of_its_own(source: LocalStore, target: LocalStore) -> None:
     groups = [make_group("QC-1", label=label) for label in (None, None, Label.FAIL, Label.PASS)]
-    published = publish(source, make_run(groups), make_outcomes(groups))
+    groups[1] = replace(groups[1], folder=f"{MISSION}/待审核/QC-1")
+    published = publish_groups(source, groups, make_outcomes(groups))
     tickets = tickets_of(target, ingest(source, published.key, target).key)
     assert {t["group_id"] for t in tickets} == {"QC-1"}
     assert len({t["ticket_id"] for t in tickets}) == 4
 
 
 def test_a_run_without_groups_has_no_tickets(source: LocalStore, target: LocalStore) -> None:
-    published = publish(source, make_run([]), {})
+    published = publish_groups(source, [], {})
     assert ingest(source, published.key, target).tickets == 0
 
 
@@ -127,3 +129,14 @@ def test_another_manifest_than_was_handed_over_is_refused(
     with pytest.raises(ManifestError, match="expected"):
         ingest(source, published.key, target, "0" * 64)
     assert files_under(target) == {}
+
+
+def test_tickets_that_were_made_are_found_and_others_are_not(source: LocalStore, target: LocalStore) -> None:
+    published = published_run(source)
+    assert find_ingested(target, MISSION, published.sha256) is None
+    made = ingest(source, published.key, target)
+    assert find_ingested(target, MISSION, published.sha256) == made
+    assert find_ingested(target, MISSION, published.sha256[:16] + "0" * 48) is None
+    assert find_ingested(target, "RRU线缆", published.sha256) is None
+    target.write(made.key, b"{}\n")
+    assert find_ingested(target, MISSION, published.sha256) is None

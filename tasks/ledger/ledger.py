@@ -1,0 +1,25 @@
+"""A run's ledger: its groups and its work in one temporary database. Knows no step."""
+
+from __future__ import annotations
+
+from tasks.ledger import groups, works
+from tasks.ledger.database import Database
+
+
+class Ledger:
+    """What a run knows while it works; closes with the run, and a killed run leaves nothing of it behind."""
+
+    def __init__(self) -> None:
+        self._database = Database(groups.SCHEMA + works.SCHEMA)
+        self.groups = groups.Groups(self._database)
+        self.works = works.Works(self._database)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._database.close()

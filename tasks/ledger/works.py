@@ -1,0 +1,86 @@
+"""The work of a run: each different photo once, and its outcome when there is one. Knows no group and no store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from tasks.ledger.database import Database
+from tasks.records.jsonl import to_line
+from tasks.records.outcomes import Outcome, parse_outcome
+from tasks.records.photos import Photo
+from tasks.records.work import WorkItem
+
+SCHEMA = """
+CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, photo TEXT NOT NULL, source INTEGER, outcome BLOB);
+CREATE UNIQUE INDEX works_by_key ON works(key);
+"""
+
+_PAGE = 256
+
+
+class Works:
+    """The work of one run, in the order in which it was added."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, item: WorkItem) -> None:
+        """Add a photo's work; the same work key counts once, with the photo that came first."""
+        photo = item.photo
+        fields = json.dumps([photo.name, photo.key, photo.size, photo.sha256, photo.width, photo.height])
+        self._db.run("INSERT OR IGNORE INTO works(key, photo) VALUES(?,?)", (bytes.fromhex(item.work_key), fields))
+
+    def forget(self) -> None:
+        """Drop all work, for another try at planning."""
+        self._db.run("DELETE FROM works")
+
+    def claim(self, source: int, work_keys: Iterable[str]) -> int:
+        """Note that `source` (a number of the caller's) holds outcomes for these keys; how many of them are work of
+        this run that no other source holds."""
+        return self._db.run_many(
+            "UPDATE works SET source=? WHERE key=? AND source IS NULL",
+            ((source, bytes.fromhex(key)) for key in work_keys),
+        )
+
+    def answer(self, outcomes: Iterable[Outcome], source: int | None = None) -> int:
+        """Keep outcomes, given a source only for what it claimed; the number that were kept."""
+        return self._db.run_many(
+            "UPDATE works SET outcome=? WHERE key=? AND (?3 IS NULL OR source=?3)",
+            ((to_line(outcome)[:-1], bytes.fromhex(outcome.work_key), source) for outcome in outcomes),
+        )
+
+    def release(self, source: int) -> int:
+        """Give up what `source` claimed and has no outcome for; how many that are."""
+        return self._db.run("UPDATE works SET source=NULL WHERE source=? AND outcome IS NULL", (source,))
+
+    def count(self, *, answered: bool | None = None) -> int:
+        """How much work there is: all, or with or without an outcome."""
+        where = {None: "", True: "WHERE outcome IS NOT NULL", False: "WHERE outcome IS NULL"}[answered]
+        row = self._db.row(f"SELECT count(*) FROM works {where}")
+        return row[0] if row else 0
+
+    def unclaimed(self) -> int:
+        """How much work no source holds."""
+        row = self._db.row("SELECT count(*) FROM works WHERE source IS NULL")
+        return row[0] if row else 0
+
+    def pending(self) -> Iterator[WorkItem]:
+        """Work without an outcome, in order. Outcomes may be kept while it is read."""
+        after = 0
+        while True:
+            page = self._db.rows(
+                "SELECT number, key, photo FROM works "
+                f"WHERE outcome IS NULL AND number>? ORDER BY number LIMIT {_PAGE}",
+                (after,),
+            )
+            if not page:
+                return
+            for _, key, photo in page:
+                yield WorkItem(key.hex(), Photo(*json.loads(photo)))
+            after = page[-1][0]
+
+    def outcome(self, work_key: str) -> Outcome | None:
+        """The outcome of a photo's work, or None."""
+        row = self._db.row("SELECT outcome FROM works WHERE key=?", (bytes.fromhex(work_key),))
+        return None if row is None or row[0] is None else parse_outcome(row[0], "the ledger")

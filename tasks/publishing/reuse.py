@@ -1,0 +1,111 @@
+"""Take over what earlier runs of the mission know: by work key, whatever shard or group it was in. Knows no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing
+from blocks.store import Store
+from tasks.ledger.works import Works
+from tasks.publishing.keys import index_folder, shard_key, split_index_key
+from tasks.publishing.shards import read_shard
+from tasks.records.ahead import ahead
+from tasks.records.errors import RecordError
+from tasks.records.jsonl import parse
+from tasks.records.outcomes import Outcome
+from tasks.records.stage_a import ShardIndex
+
+_READERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """Photos whose outcome was taken over, the shards that these came from, shards that are damaged (their photos are
+    inferred again), and the newest epoch that there is."""
+
+    photos: int
+    shards: int
+    damaged: tuple[str, ...]
+    epoch: int
+
+
+def reuse(store: Store, mission: str, identity: str, works: Works) -> Reused:
+    """Answer the ledger's work from the shards that earlier runs wrote under the same identity.
+
+    Of two shards with one photo, that of the later epoch counts, and of one epoch that with the smaller name: the same
+    store gives the same texts. Lists only the index objects of this mission and identity. Raises StoreError when the
+    store itself fails.
+    """
+    names = _names(store, mission, identity)
+    damaged: dict[int, str] = {}
+    used: set[int] = set()
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="reuse") as pool:
+        while True:
+            usable = [(number, name) for number, (_, name) in enumerate(names) if number not in damaged]
+            claimed = list(_claim(pool, store, usable, works, damaged))
+            faults = dict(_answer(pool, store, mission, claimed, works))
+            used.update(number for number, _, _ in claimed)
+            # What a damaged shard held may be in another one that was passed over for it.
+            if not faults:
+                break
+            damaged.update(faults)
+            used -= faults.keys()
+    return Reused(works.count(answered=True), len(used), tuple(damaged.values()), newest_epoch(names))
+
+
+def current_epoch(store: Store, mission: str, identity: str) -> int:
+    """The newest epoch in the store; 0 if nothing was ever redone. Raises StoreError."""
+    return newest_epoch(_names(store, mission, identity))
+
+
+def newest_epoch(names: list[tuple[int, str]]) -> int:
+    """The newest epoch of some index objects, 0 if there are none."""
+    return max((epoch for epoch, _ in names), default=0)
+
+
+def _names(store: Store, mission: str, identity: str) -> list[tuple[int, str]]:
+    """Epoch and key of every index object, those that count first."""
+    found = (split_index_key(info.key) for info in store.list(index_folder(mission, identity) + "/"))
+    return sorted((name for name in found if name is not None), key=lambda name: (-name[0], name[1]))
+
+
+def _claim(
+    pool: ThreadPoolExecutor, store: Store, names: Iterable[tuple[int, str]], works: Works, damaged: dict[int, str]
+) -> Iterator[tuple[int, str, str]]:
+    """Number, shard and its sha256 of each index object that names work of this run."""
+
+    def look(named: tuple[int, str]) -> tuple[int, str, ShardIndex | None]:
+        number, key = named
+        try:
+            return number, key, parse(ShardIndex, store.read(key).removesuffix(b"\n"), store.uri_of(key))
+        except (RecordError, ObjectMissing, ObjectCorrupt, BadKey):
+            return number, key, None
+
+    for number, key, index in ahead(pool, look, names, 2 * _READERS):
+        if index is None:
+            damaged[number] = store.uri_of(key)
+        elif works.claim(number, index.work_keys):
+            yield number, index.shard, index.sha256
+            if not works.unclaimed():
+                return
+
+
+def _answer(
+    pool: ThreadPoolExecutor, store: Store, mission: str, claimed: Iterable[tuple[int, str, str]], works: Works
+) -> Iterator[tuple[int, str]]:
+    """Read the claimed shards and keep their outcomes; the number and URI of those that are damaged."""
+
+    def look(named: tuple[int, str, str]) -> tuple[int, str, list[Outcome] | None]:
+        number, shard, sha256 = named
+        key = shard_key(mission, shard)
+        try:
+            return number, store.uri_of(key), read_shard(store, key, sha256)
+        except (RecordError, ObjectMissing, ObjectCorrupt):
+            return number, store.uri_of(key), None
+
+    for number, uri, outcomes in ahead(pool, look, claimed, 2 * _READERS):
+        works.answer(outcomes or (), number)
+        if works.release(number):
+            yield number, uri
