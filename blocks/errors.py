@@ -8,21 +8,28 @@ from configs.errors import FieldcheckError
 
 
 class StoreError(FieldcheckError):
-    """Something went wrong between us and a store; names the store and the key."""
+    """Something went wrong between us and a store; names the store and the key.
+
+    `message` is the text without the URI, which every error carries at its end.
+    """
 
     def __init__(self, message: str, *, uri: str) -> None:
+        self.message = message
         self.uri = uri
         super().__init__(f"{message} [{uri}]")
 
     def __reduce__(self) -> tuple[object, ...]:
-        message = str(self)[: -len(f" [{self.uri}]")]
-        return _rebuild, (type(self), message, self.uri)
+        return _rebuild, (type(self), self.message, self.uri)
 
 
 class StoreUnavailable(StoreError):
     """The store timed out, reset the connection, throttled us or answered 5xx: trying again can help."""
 
     retryable: ClassVar[bool] = True
+
+
+class StoreGivenUp(StoreError):
+    """The store stayed unavailable until the deadline: whoever called must not start over again."""
 
 
 class StoreDenied(StoreError):

@@ -6,25 +6,28 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from botocore.response import StreamingBody
+from botocore.exceptions import PaginationError
 from prefect_aws import AwsCredentials
 
-from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied, StoreUnavailable
+from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied
 from blocks.keys import check_key, check_prefix
+from blocks.retrying import Retry
 from blocks.s3_client import endpoint_of, open_client
 from blocks.s3_errors import Place, translated
+from blocks.s3_stream import ObjectStream
 from blocks.s3_upload import Upload
 from blocks.store import ObjectInfo
 from configs.stores import MAX_KEY_BYTES, S3Location, S3Options
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+_T = TypeVar("_T")
 
 
 class S3Store:
@@ -33,14 +36,25 @@ class S3Store:
     Every put carries a SHA-256 that the server checks. `replace=False` asks the server to refuse (`If-None-Match`);
     one that ignores the question may let two racing writers both win, and the object stays whole all the same.
     The client is made by the first call, from the credentials block or boto3's chain; threads may share it.
+
+    What fails in a passing way is tried again until the deadline of the options (or as `retry` says), and then raises
+    StoreGivenUp. A listing comes `page` objects at a time.
     """
 
     def __init__(
-        self, location: S3Location, options: S3Options | None = None, credentials: AwsCredentials | None = None
+        self,
+        location: S3Location,
+        options: S3Options | None = None,
+        credentials: AwsCredentials | None = None,
+        *,
+        retry: Retry | None = None,
+        page: int = 1000,
     ) -> None:
         self._location = location
         self._options = options or S3Options()
         self._credentials = credentials or AwsCredentials()
+        self._retry = retry or Retry(self._options.deadline, cure="check the server, or raise s3.deadline")
+        self._page = page
 
     def __repr__(self) -> str:
         return f"S3Store({self.uri!r})"
@@ -57,49 +71,54 @@ class S3Store:
     def check(self, *, write: bool = False) -> None:
         """List one object; with write=True also begin and drop an upload, which leaves nothing visible.
 
-        Raises ObjectMissing (no bucket), StoreDenied, StoreUnavailable.
+        Raises ObjectMissing (no bucket), StoreDenied, StoreGivenUp.
         """
         bucket, prefix = self._location.bucket, self._full_prefix("")
-        with translated(self._place()):
-            self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
-            if write:
-                key = f"{prefix}.fieldcheck-write-check"
-                upload = self._client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-                self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        self._ask(None, lambda client: client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1))
+        if write:
+            key = f"{prefix}.fieldcheck-write-check"
+            upload = self._ask(None, lambda client: client.create_multipart_upload(Bucket=bucket, Key=key))["UploadId"]
+            # Gone already is what we want: the answer to the first try may have been lost.
+            with contextlib.suppress(ObjectMissing):
+                self._ask(None, lambda client: client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload))
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Size of an object, or None if there is none. Raises StoreDenied, StoreUnavailable, BadKey."""
-        full = self._full_key(key)
+        """Size of an object, or None if there is none. Raises StoreDenied, StoreGivenUp, BadKey."""
+        bucket, full = self._location.bucket, self._full_key(key)
         try:
-            with translated(self._place(key)):
-                head = self._client.head_object(Bucket=self._location.bucket, Key=full)
+            head = self._ask(key, lambda client: client.head_object(Bucket=bucket, Key=full))
         except ObjectMissing:
             return None
         return ObjectInfo(key, head["ContentLength"])
 
     def read(self, key: str) -> bytes:
-        """The whole object. Raises ObjectMissing, ObjectCorrupt, StoreDenied, StoreUnavailable, BadKey."""
+        """The whole object. Raises ObjectMissing, ObjectCorrupt, StoreDenied, StoreGivenUp, BadKey."""
         for left in reversed(range(self._options.max_attempts)):
             with self.open(key) as stream:
-                # botocore tries again until the answer begins; a body that breaks off or is damaged is left to us.
+                # What came damaged may be stored so: a few times more, not until the deadline.
                 try:
                     return stream.read()
-                except (ObjectCorrupt, StoreUnavailable):
+                except ObjectCorrupt:
                     if not left:
                         raise
         raise AssertionError("unreachable")
 
     def open(self, key: str) -> BinaryIO:
-        """The object as a binary stream that cannot seek; close it. Its reads raise store errors too."""
-        full, place = self._full_key(key), self._place(key)
-        with translated(place):
-            body = self._client.get_object(Bucket=self._location.bucket, Key=full)["Body"]
-        return cast(BinaryIO, io.BufferedReader(_Body(body, place), 1 << 20))
+        """The object as a binary stream that cannot seek; close it. Its reads raise what `read` raises.
+
+        When the connection breaks the stream goes on where it was. ObjectCorrupt also means that the object was
+        replaced before it could.
+        """
+        bucket, full = self._location.bucket, self._full_key(key)
+        stream = ObjectStream(
+            lambda rest: self._client.get_object(Bucket=bucket, Key=full, **rest), self._place(key), self._retry
+        )
+        return cast(BinaryIO, io.BufferedReader(stream, 1 << 20))
 
     def write(self, key: str, data: bytes, *, replace: bool = True) -> ObjectInfo:
-        """Store `data` under `key`, atomically. Raises ObjectExists, StoreFull, StoreDenied, StoreUnavailable, BadKey.
+        """Store `data` under `key`, atomically. Raises ObjectExists, StoreFull, StoreDenied, StoreGivenUp, BadKey.
 
-        After a lost answer the client asks again, so ObjectExists can also mean that our own first try arrived.
+        After a lost answer we ask again, so ObjectExists can also mean that our own first try arrived.
         """
         return self.upload(key, io.BytesIO(data), replace=replace)
 
@@ -112,20 +131,20 @@ class S3Store:
         start = source.tell()
         size = source.seek(0, os.SEEK_END) - start
         source.seek(start)
-        with translated(place):
-            client = self._client
-        Upload(client, self._location.bucket, full, place).send(source, size, replace=replace)
+        client = self._ask(key, lambda client: client)
+        Upload(client, self._location.bucket, full, place, self._retry).send(source, size, replace=replace)
         return ObjectInfo(key, size)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object under `prefix`, a page of 1000 at a time. Raises ObjectMissing (no bucket) while iterating."""
+        """Every object under `prefix`, a page at a time. While iterating raises ObjectMissing (no bucket),
+        StoreDenied, StoreGivenUp."""
         full, own = self._full_prefix(prefix), len(self._full_prefix(""))
         return (
             ObjectInfo(item["Key"][own:], item["Size"])
             for page in self._pages(full, delimiter="")
             for item in page.get("Contents", [])
             # Consoles mark a "folder" by an empty object with a slash at its end: no object of ours.
-            if not item["Key"].endswith("/")
+            if item["Size"] or not item["Key"].endswith("/")
         )
 
     def folders(self, prefix: str = "") -> Iterator[str]:
@@ -139,10 +158,19 @@ class S3Store:
         return (name for name in names if name)
 
     def delete(self, key: str) -> None:
-        """Remove an object; no error if it is not there. Raises StoreDenied, StoreUnavailable, BadKey."""
-        full = self._full_key(key)
-        with contextlib.suppress(ObjectMissing), translated(self._place(key)):
-            self._client.delete_object(Bucket=self._location.bucket, Key=full)
+        """Remove an object; no error if it is not there. Raises StoreDenied, StoreGivenUp, BadKey."""
+        bucket, full = self._location.bucket, self._full_key(key)
+        with contextlib.suppress(ObjectMissing):
+            self._ask(key, lambda client: client.delete_object(Bucket=bucket, Key=full))
+
+    def _ask(self, key: str | None, request: Callable[[S3Client], _T]) -> _T:
+        place = self._place(key)
+
+        def once() -> _T:
+            with translated(place):
+                return request(self._client)
+
+        return self._retry.call(once)
 
     @cached_property
     def _client(self) -> S3Client:
@@ -169,42 +197,21 @@ class S3Store:
         return "".join(f"{part}/" for part in parts if part)
 
     def _pages(self, prefix: str, delimiter: str) -> Iterator[ListObjectsV2OutputTypeDef]:
-        place = self._place()
-        with translated(place):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._location.bucket, Prefix=prefix, Delimiter=delimiter
-            )
-            iterator = iter(pages)
+        # boto3's paginator cannot ask for a page again that failed.
+        token: str | None = None
         while True:
-            with translated(place):
-                page = next(iterator, None)
-            if page is None:
-                return
+            page = self._ask(None, partial(self._one_page, prefix, delimiter, token))
             yield page
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated"):
+                return
 
-
-class _Body(io.RawIOBase):
-    """The body of an answer as a raw stream that raises store errors."""
-
-    def __init__(self, body: StreamingBody, place: Place) -> None:
-        self._body = body
-        self._place = place
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        with translated(self._place):
-            data = self._body.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        with translated(self._place):
-            return self._body.read()
-
-    def close(self) -> None:
-        if not self.closed:
-            self._body.close()
-        super().close()
+    def _one_page(self, prefix: str, delimiter: str, token: str | None, client: S3Client) -> ListObjectsV2OutputTypeDef:
+        after: dict[str, Any] = {} if token is None else {"ContinuationToken": token}
+        page = client.list_objects_v2(
+            Bucket=self._location.bucket, Prefix=prefix, Delimiter=delimiter, MaxKeys=self._page, **after
+        )
+        if page.get("IsTruncated") and page.get("NextContinuationToken") in (None, token):
+            # A listing that ends too early would leave photos out without a word.
+            raise PaginationError(message="the page is not the last one and names no next one")
+        return page

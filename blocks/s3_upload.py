@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from botocore.exceptions import ClientError
 
-from blocks.errors import ObjectCorrupt, ObjectExists, StoreError
-from blocks.s3_errors import Place, status_of, translated
+from blocks.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
+from blocks.retrying import Retry
+from blocks.s3_errors import Place, code_of, status_of, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,34 +21,61 @@ if TYPE_CHECKING:
         CompletedPartTypeDef,
         CompleteMultipartUploadOutputTypeDef,
         PutObjectOutputTypeDef,
+        UploadPartOutputTypeDef,
     )
 
 PART_BYTES = 16 << 20
 MAX_PARTS = 10_000
+_SENDINGS = 3  # of the whole object, when an upload in parts is gone
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One object on its way: the client, the bucket, the full key in it, and its place for messages."""
+    """One object on its way: the client, the bucket, the full key in it, and its place for messages.
+
+    Every request is an operation of its own for `retry`: an object of many parts would never arrive on a network that
+    loses one request in ten, if one part that is given up cost the parts before it.
+    """
 
     client: S3Client
     bucket: str
     key: str
     place: Place
+    retry: Retry
 
     def send(self, source: BinaryIO, size: int, *, replace: bool) -> None:
         """The next `size` bytes of `source`; above 16 MiB in parts, of which one is in memory at a time.
 
         Raises ObjectExists with replace=False, ObjectCorrupt when the server stored something else.
         """
+        start = source.tell()
+        for left in reversed(range(_SENDINGS)):
+            source.seek(start)
+            try:
+                return self._send(source, size, replace=replace)
+            except ObjectMissing as error:
+                # An upload that was completed is gone, so asking again after a lost answer ends here. Nothing tells
+                # our object from an older one of the same size, so all is sent again.
+                if not left or not _is_gone(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _send(self, source: BinaryIO, size: int, *, replace: bool) -> None:
         # The only guard on a server that ignores If-None-Match; elsewhere it saves sending the bytes in vain.
-        if not replace and self._is_there():
+        if not replace and self._ask(self._is_there):
             raise self._exists()
         if size > PART_BYTES:
             self._put_parts(source, size, replace=replace)
         else:
             self._put(_exactly(source, size, self.place.uri), replace=replace)
+
+    def _ask(self, request: Callable[[], _T]) -> _T:
+        def once() -> _T:
+            with translated(self.place):
+                return request()
+
+        return self.retry.call(once)
 
     def _put(self, data: bytes, *, replace: bool) -> None:
         digest = _digest(data)
@@ -66,9 +94,12 @@ class Upload:
         self._compare(digest, self._unless_there(put, replace=replace).get("ChecksumSHA256"))
 
     def _put_parts(self, source: BinaryIO, size: int, *, replace: bool) -> None:
-        with translated(self.place):
-            upload = self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, ChecksumAlgorithm="SHA256")
-        upload_id = upload["UploadId"]
+        def create() -> str:
+            return self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, ChecksumAlgorithm="SHA256")[
+                "UploadId"
+            ]
+
+        upload_id = self._ask(create)
         try:
             pieces = enumerate(_pieces(source, size, self.place.uri), start=1)
             parts = [self._put_part(upload_id, number, data) for number, data in pieces]
@@ -81,8 +112,9 @@ class Upload:
 
     def _put_part(self, upload_id: str, number: int, data: bytes) -> CompletedPartTypeDef:
         digest = _digest(data)
-        with translated(self.place):
-            answer = self.client.upload_part(
+
+        def put() -> UploadPartOutputTypeDef:
+            return self.client.upload_part(
                 Bucket=self.bucket,
                 Key=self.key,
                 UploadId=upload_id,
@@ -91,6 +123,8 @@ class Upload:
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=digest,
             )
+
+        answer = self._ask(put)
         self._compare(digest, answer.get("ChecksumSHA256"))
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": digest}
 
@@ -108,7 +142,8 @@ class Upload:
 
     def _unless_there(self, request: Callable[[dict[str, Any]], _T], *, replace: bool) -> _T:
         """The answer to `request`, sent with the condition that nothing is there if nothing may be replaced."""
-        with translated(self.place):
+
+        def once() -> _T:
             if replace:
                 return request({})
             try:
@@ -122,14 +157,15 @@ class Upload:
                     raise
                 return request({})  # the server knows no conditions; we looked before we sent
 
+        return self._ask(once)
+
     def _is_there(self) -> bool:
-        with translated(self.place):
-            try:
-                self.client.head_object(Bucket=self.bucket, Key=self.key)
-            except ClientError as error:
-                if status_of(error) == 404:
-                    return False
-                raise
+        try:
+            self.client.head_object(Bucket=self.bucket, Key=self.key)
+        except ClientError as error:
+            if status_of(error) == 404:
+                return False
+            raise
         return True
 
     def _exists(self) -> ObjectExists:
@@ -139,6 +175,11 @@ class Upload:
         if theirs and theirs != ours:
             message = f"the server stored SHA-256 {theirs} and we sent {ours}: write the object again"
             raise ObjectCorrupt(message, uri=self.place.uri)
+
+
+def _is_gone(error: ObjectMissing) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and code_of(cause) == "NoSuchUpload"
 
 
 def _digest(data: bytes) -> str:

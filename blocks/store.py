@@ -65,7 +65,9 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object under `prefix` (a key followed by `/`, or empty for all), in no promised order.
 
-        Names are as found: one that others wrote may not be a key, and reading it then raises BadKey.
+        Names are as found: one that others wrote may not be a key, and reading it then raises BadKey. What cannot be
+        read (a symlink that leads out or nowhere, a pipe, a device) is there too, with size 0: nothing is left out
+        silently.
         """
         ...
 

@@ -84,7 +84,19 @@ class S3Options(BaseModel):
         default=60.0, gt=0, le=3600, description="Seconds to wait for the next bytes of an answer, for each attempt."
     )
     max_attempts: int = Field(
-        default=4, ge=1, le=20, description="Attempts for one request, the first one included, with back-off between."
+        default=2,
+        ge=1,
+        le=20,
+        description="Quick attempts that the S3 client makes for one request, the first one included; as often is an "
+        "object read that came damaged.",
+    )
+    deadline: float = Field(
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="Seconds during which an operation that fails in a passing way (a time-out, a reset, a 5xx) is "
+        "tried again, with growing waits; each page of a listing, part of an upload and stall of a read counts by "
+        "itself. An attempt under way is not interrupted: connect_timeout and read_timeout bound it.",
     )
 
     @field_validator("endpoint_url")

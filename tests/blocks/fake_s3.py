@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
+from blocks.retrying import Retry
 from blocks.s3_store import S3Store
 from configs.stores import S3Location, S3Options
 
@@ -49,9 +50,12 @@ def error(status: int, code: str) -> Answer:
 
 @contextmanager
 def fake_s3(
-    script: Script, *, read_timeout: float = 10.0, max_attempts: int = 1
+    script: Script, *, read_timeout: float = 10.0, max_attempts: int = 1, retry: Retry | None = None, page: int = 1000
 ) -> Iterator[tuple[S3Store, list[Request]]]:
-    """A store on the server, which follows `script` meanwhile, and the list of requests that it fills."""
+    """A store on the server, which follows `script` meanwhile, and the list of requests that it fills.
+
+    Without a `retry` an operation gets one attempt.
+    """
     server = _server()
     scene = server.scene = _Scene(script)
     try:
@@ -62,7 +66,7 @@ def fake_s3(
             read_timeout=read_timeout,
         )
         credentials = AwsCredentials(aws_access_key_id="key", aws_secret_access_key=SecretStr("hidden"))
-        yield S3Store(S3Location("bucket"), options, credentials), scene.seen
+        yield S3Store(S3Location("bucket"), options, credentials, retry=retry or Retry(0), page=page), scene.seen
     finally:
         scene.done.set()
 

@@ -15,11 +15,12 @@ from blocks.errors import (
     StoreDenied,
     StoreError,
     StoreFull,
+    StoreGivenUp,
     StoreUnavailable,
 )
 from configs.errors import FieldcheckError
 
-LEAVES = [StoreUnavailable, StoreDenied, StoreFull, ObjectMissing, ObjectExists, ObjectCorrupt, BadKey]
+LEAVES = [StoreUnavailable, StoreGivenUp, StoreDenied, StoreFull, ObjectMissing, ObjectExists, ObjectCorrupt, BadKey]
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -72,4 +72,4 @@ def test_an_endpoint_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_same_settings_share_a_client() -> None:
     assert open_client(credentials(), S3Options()) is open_client(credentials(), S3Options())
-    assert open_client(credentials(), S3Options()) is not open_client(credentials(), S3Options(max_attempts=2))
+    assert open_client(credentials(), S3Options()) is not open_client(credentials(), S3Options(max_attempts=3))

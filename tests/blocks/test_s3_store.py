@@ -8,18 +8,22 @@ import uuid
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
+from itertools import count
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
-from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable
+from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied, StoreError, StoreFull, StoreGivenUp
+from blocks.retrying import Retry
 from blocks.s3_store import S3Store
 from configs.stores import S3Location, S3Options
-from tests.blocks.fake_s3 import Answer, error, fake_s3
+from tests.blocks.fake_s3 import Answer, Request, error, fake_s3
 from tests.servers import S3Server, free_port
 
 KEYS = AwsCredentials(aws_access_key_id="wrong", aws_secret_access_key=SecretStr("wrong-secret"))
+PATIENT = Retry(60, sleep=lambda _: None)
 
 
 def store_on(server: S3Server, bucket: str, prefix: str = "", credentials: AwsCredentials | None = None) -> S3Store:
@@ -71,11 +75,13 @@ def test_folder_marks_and_odd_names_of_others(moto_bucket: tuple[S3Server, str])
     server, bucket = moto_bucket
     prefix = uuid.uuid4().hex
     client = server.client()
-    for key in ("mark/", "a//b", "../up", "ok"):
+    client.put_object(Bucket=bucket, Key=f"{prefix}/mark/", Body=b"")
+    for key in ("full/", "a//b", "../up", "ok"):
         client.put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=b"x")
     store = store_on(server, bucket, prefix)
-    assert {info.key for info in store.list()} == {"a//b", "../up", "ok"}
-    assert set(store.folders()) == {"mark", "a", ".."}
+    # What has bytes is somebody's object, whatever its name: only an empty one marks a folder.
+    assert {info.key for info in store.list()} == {"full/", "a//b", "../up", "ok"}
+    assert set(store.folders()) == {"mark", "full", "a", ".."}
     assert list(store.folders("a")) == []
     with pytest.raises(BadKey):
         store.read("a//b")
@@ -130,20 +136,21 @@ def test_the_environment_is_enough(rclone_bucket: tuple[S3Server, str], monkeypa
 
 
 def test_nobody_listens() -> None:
-    options = S3Options(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=2, connect_timeout=1)
+    options = S3Options(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=2, connect_timeout=1, deadline=0.5)
     store = S3Store(S3Location("bucket"), options, KEYS)
     started = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="no connection") as caught:
+    with pytest.raises(StoreGivenUp, match="no connection") as caught:
         store.check()
     assert time.monotonic() - started < 5
-    assert caught.value.retryable
+    assert not caught.value.retryable
     assert "endpoint_url" in str(caught.value)
+    assert "raise s3.deadline" in str(caught.value)
 
 
 def test_a_server_that_hangs() -> None:
     started = time.monotonic()
     with fake_s3(lambda _: Answer(hang=30), read_timeout=0.3) as (store, seen):
-        with pytest.raises(StoreUnavailable, match="in time"):
+        with pytest.raises(StoreGivenUp, match="in time"):
             store.read("a")
         assert len(seen) == 1
     assert time.monotonic() - started < 5
@@ -152,16 +159,16 @@ def test_a_server_that_hangs() -> None:
 @pytest.mark.parametrize(
     ("answer", "leaf"),
     [
-        (error(503, "SlowDown"), StoreUnavailable),
-        (error(500, "InternalError"), StoreUnavailable),
-        (error(429, "TooManyRequests"), StoreUnavailable),
+        (error(503, "SlowDown"), StoreGivenUp),
+        (error(500, "InternalError"), StoreGivenUp),
+        (error(429, "TooManyRequests"), StoreGivenUp),
         (error(507, "InsufficientStorage"), StoreFull),
         (error(403, "AccessDenied"), StoreDenied),
         (error(400, "AuthorizationHeaderMalformed"), StoreDenied),
-        (Answer(502, b"<html><body>Bad Gateway</body></html>"), StoreUnavailable),
-        (Answer(502), StoreUnavailable),
+        (Answer(502, b"<html><body>Bad Gateway</body></html>"), StoreGivenUp),
+        (Answer(502), StoreGivenUp),
         # With a checksum header botocore trips over its own stream: boto/boto3#4754 and #4765.
-        (Answer(500, b"<Error/>", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}), StoreUnavailable),
+        (Answer(500, b"<Error/>", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}), StoreGivenUp),
         (Answer(403, b"<Error/>", {"x-amz-checksum-sha256": b64encode(bytes(32)).decode()}), StoreDenied),
     ],
 )
@@ -185,22 +192,22 @@ def test_a_missing_object_without_a_word() -> None:
 def test_an_answer_that_is_not_s3() -> None:
     with fake_s3(lambda _: Answer(200, b"<html><p>Log in to the guest network")) as (store, _):
         for use in (store.check, lambda: list(store.list())):
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreGivenUp):
                 use()
 
 
 def test_a_body_that_breaks_off() -> None:
     with fake_s3(lambda _: Answer(200, bytes(1000), promised=5000)) as (store, _):
-        with pytest.raises(StoreUnavailable, match="broke"):
+        with pytest.raises(StoreGivenUp, match="broke"):
             store.read("a")
-        with store.open("a") as stream, pytest.raises(StoreUnavailable, match="broke"):
+        with store.open("a") as stream, pytest.raises(StoreGivenUp, match="broke"):
             deque(iter(lambda: stream.read(300), b""))
 
 
 def test_a_body_that_stalls() -> None:
     with fake_s3(lambda _: Answer(200, bytes(1000), promised=5000, stall=30), read_timeout=0.3) as (store, _):
         for read in (lambda stream: stream.read(), lambda stream: [stream.read(600) for _ in range(3)]):
-            with store.open("a") as stream, pytest.raises(StoreUnavailable, match="in time"):
+            with store.open("a") as stream, pytest.raises(StoreGivenUp, match="in time"):
                 read(stream)
 
 
@@ -223,9 +230,106 @@ def test_a_body_that_is_not_what_was_stored() -> None:
 )
 def test_a_bad_body_is_read_again(bad: Answer) -> None:
     answers = iter([bad, Answer(200, b"good")])
-    with fake_s3(lambda _: next(answers), max_attempts=2) as (store, seen):
+    with fake_s3(lambda _: next(answers), max_attempts=2, retry=PATIENT) as (store, seen):
         assert store.read("a") == b"good"
     assert len(seen) == 2
+
+
+PAGES = [
+    "<Contents><Key>a</Key><Size>1</Size></Contents><CommonPrefixes><Prefix>d/</Prefix></CommonPrefixes>",
+    "<Contents><Key>b</Key><Size>2</Size></Contents><CommonPrefixes><Prefix>e/</Prefix></CommonPrefixes>",
+    "<Contents><Key>c</Key><Size>3</Size></Contents><CommonPrefixes><Prefix>f/</Prefix></CommonPrefixes>",
+]
+
+
+def page_for(request: Request) -> Answer:
+    """One of three pages of a listing, each of which names the next one."""
+    query = parse_qs(urlsplit(request.path).query)
+    number = int(query.get("continuation-token", ["0"])[0])
+    more = number < len(PAGES) - 1
+    token = f"<NextContinuationToken>{number + 1}</NextContinuationToken>" if more else ""
+    truncated = f"<IsTruncated>{str(more).lower()}</IsTruncated>"
+    return Answer(200, f"<ListBucketResult>{truncated}{token}{PAGES[number]}</ListBucketResult>".encode())
+
+
+def answer_to(request: Request) -> Answer:
+    """Enough of an S3 server for every use of a store."""
+    if request.method == "POST":
+        return Answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+    if request.method == "GET" and "list-type" in request.path:
+        return page_for(request)
+    return Answer(404) if request.method == "HEAD" else Answer(204 if request.method == "DELETE" else 200)
+
+
+@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("bad", [error(503, "SlowDown"), Answer(500, b"", promised=99)], ids=["503", "broken"])
+def test_every_use_is_tried_again(bad: Answer, number: int) -> None:
+    counter = count()
+
+    def script(request: Request) -> Answer:
+        # Two requests in three fail, whichever they are.
+        return answer_to(request) if next(counter) % 3 == 2 else bad
+
+    with fake_s3(script, retry=PATIENT) as (store, seen):
+        all_uses(store)[number]()
+    assert len(seen) >= 3
+
+
+@pytest.mark.parametrize("leaf", [error(403, "AccessDenied"), error(401, "Unauthorized"), error(507, "StorageFull")])
+def test_what_does_not_pass_is_not_tried_again(leaf: Answer) -> None:
+    with fake_s3(lambda _: leaf, retry=PATIENT, max_attempts=3) as (store, seen):
+        for use in all_uses(store):
+            seen.clear()
+            with pytest.raises((StoreDenied, StoreFull)):
+                use()
+            assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (lambda store: [info.key for info in store.list()], ["a", "b", "c"]),
+        (lambda store: list(store.folders()), ["d", "e", "f"]),
+    ],
+    ids=["list", "folders"],
+)
+def test_a_listing_goes_on_at_the_page_that_failed(names: Callable[[S3Store], list[str]], expected: list[str]) -> None:
+    failures = iter([False, True, False, True, True, False])
+
+    def script(request: Request) -> Answer:
+        return error(503, "SlowDown") if next(failures) else page_for(request)
+
+    with fake_s3(script, retry=PATIENT, page=7) as (store, seen):
+        assert names(store) == expected
+    queries = [parse_qs(urlsplit(request.path).query) for request in seen]
+    assert [query.get("continuation-token") for query in queries] == [None, ["1"], ["1"], ["2"], ["2"], ["2"]]
+    assert all(query["max-keys"] == ["7"] for query in queries)
+
+
+@pytest.mark.parametrize("token", ["", "<NextContinuationToken>1</NextContinuationToken>"])
+def test_a_listing_that_breaks_off_is_an_error(token: str) -> None:
+    body = f"<ListBucketResult><IsTruncated>true</IsTruncated>{token}{PAGES[0]}</ListBucketResult>"
+    with fake_s3(lambda _: Answer(200, body.encode())) as (store, seen):
+        with pytest.raises(StoreGivenUp, match="PaginationError"):
+            list(store.list())
+        assert len(seen) == (2 if token else 1)
+
+
+def test_a_write_check_whose_end_was_answered_twice() -> None:
+    def script(request: Request) -> Answer:
+        return error(404, "NoSuchUpload") if request.method == "DELETE" else answer_to(request)
+
+    with fake_s3(script) as (store, _):
+        store.check(write=True)
+
+
+def test_the_deadline_comes_from_the_options() -> None:
+    options = S3Options(endpoint_url=f"http://127.0.0.1:{free_port()}", max_attempts=1, connect_timeout=1, deadline=1.5)
+    started = time.monotonic()
+    with pytest.raises(StoreGivenUp, match=r"given up after \d+ attempts in 1\.[5-9] s") as caught:
+        S3Store(S3Location("bucket"), options, KEYS).read("a/b")
+    assert 1.5 <= time.monotonic() - started < 5
+    assert str(caught.value).endswith("check the server, or raise s3.deadline [s3://bucket/a/b]")
 
 
 def test_the_body_is_closed_with_the_stream(moto_bucket: tuple[S3Server, str]) -> None:
@@ -262,5 +366,5 @@ def test_an_endpoint_of_the_block_that_is_no_url() -> None:
 def test_passwords_in_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:hunter2@127.0.0.1:{free_port()}")
     with pytest.raises(StoreError) as caught:
-        S3Store(S3Location("bucket"), S3Options(max_attempts=1), KEYS).check()
+        S3Store(S3Location("bucket"), S3Options(max_attempts=1, deadline=0.01), KEYS).check()
     assert "hunter2" not in str(caught.value)

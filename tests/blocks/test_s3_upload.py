@@ -6,15 +6,19 @@ import hashlib
 import io
 import uuid
 from base64 import b64encode
+from itertools import count
 
 import pytest
 
 from blocks import s3_upload
-from blocks.errors import ObjectCorrupt, ObjectExists, StoreError, StoreUnavailable
+from blocks.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError, StoreGivenUp
+from blocks.retrying import Retry
 from blocks.s3_store import S3Store
 from configs.stores import S3Location, S3Options
 from tests.blocks.fake_s3 import Answer, Request, error, fake_s3
 from tests.servers import S3Server
+
+PATIENT = Retry(60, sleep=lambda _: None)
 
 
 def store_on(server: S3Server, bucket: str) -> S3Store:
@@ -55,9 +59,9 @@ def test_a_server_that_stored_something_else() -> None:
     ("status", "code", "there", "leaf"),
     [
         (412, "PreconditionFailed", False, ObjectExists),
-        (409, "ConditionalRequestConflict", False, StoreUnavailable),
+        (409, "ConditionalRequestConflict", False, StoreGivenUp),
         (409, "ConditionalRequestConflict", True, ObjectExists),
-        (500, "InternalError", False, StoreUnavailable),
+        (500, "InternalError", False, StoreGivenUp),
     ],
 )
 def test_a_lost_race(status: int, code: str, there: bool, leaf: type[StoreError]) -> None:
@@ -126,7 +130,7 @@ def test_a_part_that_fails_ends_the_upload(monkeypatch: pytest.MonkeyPatch) -> N
             return begun
         return error(503, "SlowDown") if request.method == "PUT" else Answer(204)
 
-    with fake_s3(script) as (store, seen), pytest.raises(StoreUnavailable):
+    with fake_s3(script) as (store, seen), pytest.raises(StoreGivenUp):
         store.upload("a", io.BytesIO(bytes(3000)))
     assert [request.method for request in seen] == ["POST", "PUT", "DELETE"]
     assert "uploadId=u1" in seen[-1].path
@@ -151,3 +155,73 @@ def test_parts_with_a_condition(moto_bucket: tuple[S3Server, str]) -> None:
         store.upload("a", io.BytesIO(data), replace=False)
     store.upload("a", io.BytesIO(b"small"), replace=True)
     assert store.read("a") == b"small"
+
+
+BEGUN = Answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+DONE = Answer(200, b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
+
+
+def begins(request: Request) -> bool:
+    return request.method == "POST" and "uploadId" not in request.path
+
+
+def test_a_put_is_sent_again_from_where_the_source_stood() -> None:
+    answers = iter([error(503, "SlowDown"), error(500, "InternalError"), Answer()])
+    source = io.BytesIO(b"before and after")
+    source.seek(7)
+    with fake_s3(lambda _: next(answers), retry=PATIENT) as (store, seen):
+        assert store.upload("a", source).size == 9
+    assert [put.headers["x-amz-checksum-sha256"] for put in seen] == [sha256(b"and after")] * 3
+
+
+def test_each_part_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_upload, "PART_BYTES", 1000)
+    counter = count()
+
+    def script(request: Request) -> Answer:
+        if next(counter) % 2 == 0:
+            return error(503, "SlowDown")
+        if request.method == "PUT":
+            return Answer(headers={"ETag": '"part"'})
+        return BEGUN if begins(request) else DONE
+
+    with fake_s3(script, retry=PATIENT) as (store, seen):
+        store.upload("a", io.BytesIO(bytes(2500)))
+    assert [request.method for request in seen] == ["POST"] * 2 + ["PUT"] * 6 + ["POST"] * 2
+
+
+@pytest.mark.parametrize("losses", [1, 2, 3])
+def test_an_upload_that_is_gone_is_sent_again(losses: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_upload, "PART_BYTES", 1000)
+    left = iter([True] * losses)
+    sums: list[str] = []
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            sums.append(request.headers["x-amz-checksum-sha256"])
+            return Answer(headers={"ETag": '"part"'})
+        if request.method == "DELETE":
+            return error(404, "NoSuchUpload")
+        if begins(request):
+            return BEGUN
+        return error(404, "NoSuchUpload") if next(left, False) else DONE
+
+    data = bytes(number % 251 for number in range(2600))
+    source = io.BytesIO(data)
+    source.seek(100)
+    with fake_s3(script, retry=PATIENT) as (store, _):
+        if losses == 3:
+            with pytest.raises(ObjectMissing, match="NoSuchUpload"):
+                store.upload("a", source)
+        else:
+            store.upload("a", source)
+    once = [sha256(data[start : start + 1000]) for start in (100, 1100, 2100)]
+    assert sums == once * min(losses + 1, 3)
+
+
+def test_a_bucket_that_is_missing_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_upload, "PART_BYTES", 1000)
+    with fake_s3(lambda _: error(404, "NoSuchBucket"), retry=PATIENT) as (store, seen):
+        with pytest.raises(ObjectMissing, match="bucket"):
+            store.upload("a", io.BytesIO(bytes(2500)))
+        assert len(seen) == 1

@@ -1,1 +1,1 @@
-"""A faulty network between a client and a real server, and what the store makes of it."""
+"""Fault injection: kills, races, a faulty network, full disks, jumping clocks, hostile photos; `make faults` is all."""
