@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
-from blocks.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
+from blocks.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError, StoreGivenUp
 from blocks.store import Store
 from tasks.publishing.holder import Lock, Watch, claim, is_gone
 from tasks.publishing.keys import lock_key
@@ -131,7 +131,8 @@ class MissionLease:
                     continue
             except StoreError as error:
                 now = self._clock()
-                if not error.retryable or now >= deadline or now - answered >= self._lease_seconds:
+                passing = error.retryable or isinstance(error, StoreGivenUp)
+                if not passing or now >= deadline or now - answered >= self._lease_seconds:
                     raise
             else:
                 now = answered = self._clock()

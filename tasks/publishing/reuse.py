@@ -83,12 +83,15 @@ def _claim(
         except (RecordError, ObjectMissing, ObjectCorrupt, BadKey):
             return number, key, None
 
+    # Counted here: to ask the ledger after each claim is to count all work once a shard.
+    left = works.unclaimed()
     for number, key, index in ahead(pool, look, names, 2 * _READERS):
         if index is None:
             damaged[number] = store.uri_of(key)
-        elif works.claim(number, index.work_keys):
+        elif claimed := works.claim(number, index.work_keys):
             yield number, index.shard, index.sha256
-            if not works.unclaimed():
+            left -= claimed
+            if not left:
                 return
 
 

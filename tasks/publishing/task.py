@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
+from blocks.errors import StoreGivenUp
 from blocks.store import Store
 from blocks.stores import open_store
 from configs.missions import known_missions
@@ -56,15 +59,34 @@ def holding_mission(config: StageAConfig) -> Iterator[Held]:
     log = get_run_logger()
     store = open_store(config.store, config.s3)
     store.check(write=True)
+    # A heartbeat that is tried for minutes could land on a new holder's lock.
+    most = config.publishing.lease_seconds / 4
+    hasty = {
+        "deadline": min(most, config.s3.deadline),
+        "connect_timeout": min(most, config.s3.connect_timeout),
+        "read_timeout": min(most, config.s3.read_timeout),
+        "max_attempts": 1,
+    }
     with MissionLease(
-        store,
+        open_store(config.store, config.s3.model_copy(update=hasty)),
         config.mission,
         run=str(flow_run.name or ""),
         wait_seconds=config.publishing.wait_seconds,
         lease_seconds=config.publishing.lease_seconds,
         on_wait=log.info,
     ) as lease:
-        yield Held(lease.confirm, current(store, config.mission))
+        yield Held(partial(_confirm, lease, config.s3.deadline), current(store, config.mission))
+
+
+def _confirm(lease: MissionLease, deadline: float) -> None:
+    """`lease.confirm`, for as long as any other operation on the store is tried."""
+    give_up_at = time.monotonic() + deadline
+    while True:
+        try:
+            return lease.confirm()
+        except StoreGivenUp:
+            if time.monotonic() >= give_up_at:
+                raise
 
 
 @task(name="carry-over", cache_policy=NO_CACHE, **RETRIED)

@@ -28,6 +28,8 @@ from tasks.engines.protocol import Completion, Decoding, Request
 from tasks.engines.transformers import TransformersEngine
 from tasks.inputs.discover import discover
 from tasks.inputs.verify import verify
+from tasks.ledger.groups import State
+from tasks.ledger.ledger import Ledger
 from tasks.summaries.prompts import summary_prompt
 
 MISSIONS = ("挡风板安装检查", "BBU接地线检查")
@@ -40,7 +42,10 @@ def load_groups(root: Path) -> Groups:
     groups: Groups = []
     for mission in MISSIONS:
         prompt = summary_prompt(known_missions()[mission])
-        for group in verify(store, discover(store, mission), InputConfig()).groups:
+        ledger = Ledger()
+        verify(store, ledger.groups, discover(store, mission, ledger.groups), InputConfig())
+        for entry in ledger.groups.entries(State.ACCEPTED):
+            group = entry.group
             group_requests = []
             for photo in group.photos:
                 data = store.read(photo.key)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import configs.preflight as preflight
-from configs.errors import Fault
+from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
 from configs.preflight import check_stage_a
+from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
 from tests.builders import MISSION, make_adapter, make_checkpoint
 
@@ -212,3 +213,34 @@ def test_an_answer_key_must_be_there(told: dict[str, Any], tmp_path: Path) -> No
 def test_what_is_known_to_be_faulty_is_not_judged_again(told: dict[str, Any]) -> None:
     names = frozenset({"mission", "input_root", "store", "checkpoint", "adapters", "device"})
     assert list(check_stage_a(StageAConfig(adapters=("nowhere",), device="cuda:99"), skip=names)) == []
+
+
+QUARANTINE = f"stage_a/{MISSION}/runs/0123456789abcdef/quarantine.jsonl"
+
+
+def test_a_quarantine_says_store_and_mission(told: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "store" / QUARANTINE
+    path.parent.mkdir(parents=True)
+    path.touch()
+    given = {name: value for name, value in told.items() if name not in ("mission", "store")}
+    config = load_stage_a({**given, "requeue": str(path)})
+    assert (config.mission, config.store) == (MISSION, str(tmp_path / "store"))
+    assert config.requeue == str(path)
+
+
+@pytest.mark.parametrize("uri", ["quarantine.jsonl", "store/quarantine.jsonl", f"s3://bucket/{QUARANTINE}l"])
+def test_what_is_no_quarantine_is_the_only_fault(told: dict[str, Any], uri: str) -> None:
+    given = {name: value for name, value in told.items() if name not in ("mission", "store")}
+    with pytest.raises(ConfigError) as caught:
+        load_stage_a({**given, "requeue": uri})
+    assert [fault.where for fault in caught.value.faults] == ["requeue"]
+
+
+def test_a_quarantine_must_be_there_and_of_the_mission(told: dict[str, Any], tmp_path: Path) -> None:
+    only(faults_of(told, requeue=str(tmp_path / QUARANTINE)), "requeue")
+    assert faults_of(told, requeue=f"s3://bucket/{QUARANTINE}") == []
+    only(faults_of(told, requeue=f"s3://bucket/{QUARANTINE.replace(MISSION, 'RRU线缆')}"), "requeue")
+
+
+def test_nobody_redoes_everything_and_only_what_was_quarantined(told: dict[str, Any]) -> None:
+    only(faults_of(told, requeue=f"s3://bucket/{QUARANTINE}", force=True), "force")
