@@ -1,18 +1,14 @@
 """Bytes in; a photo's header or its upright RGB pixels out, within bounds. Knows no file, no group and no model.
 
-Photos come from the field and are not trusted. A JPEG or PNG is taken apart here, part by part, and judged before
-anything is decoded; Pillow sees only the parts that make the picture. Text, colour profiles, thumbnails, further
-pictures and frames never reach a parser, so they cost neither time nor memory, and no warning: Pillow's go to the
-terminal through filters that belong to the whole process, which threads cannot turn off for themselves.
+Photos come from the field and are not trusted. A file is taken apart and judged before anything is decoded, and Pillow
+sees only the parts that make the picture: what else is in it costs neither time nor memory, and no warning. Pillow's
+warnings go to the terminal through filters that belong to the whole process, which threads cannot turn off for
+themselves.
 """
 
 from __future__ import annotations
 
 import io
-import itertools
-import re
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,38 +18,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from configs.parts import InputConfig
+from tasks.images.parts import Found, corrupt, take_apart
 from tasks.records.errors import PhotoError
 from tasks.records.reasons import Reason
 
 _SUFFIXES = {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",)}
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_OTHERS = (
-    (0, b"GIF8", "GIF"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (8, b"WEBP", "WebP"),
-    (8, b"avif", "AVIF"),
-    (8, b"avis", "AVIF"),
-    *((8, brand, "HEIC") for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")),
-)
-"""Other pictures by their first bytes, so that the message can say what to do."""
-
-_MOST_PARTS = 100_000
-"""Segments of a JPEG or chunks of a PNG. A file of 64 MiB in the usual chunks of 8 KiB has 8,192."""
-_MOST_SCANS = 100
-"""Scans of a JPEG. Encoders write about ten; each costs a pass over the whole picture, however few bytes it has."""
-
-# ITU-T T.81, table B.1. RSTn stands inside a scan, and 0xFF there is followed by zero.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_EOI, _SOS, _APP0, _APP1, _APP14 = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
-_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
-_KEPT = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _SOS, _APP0, _APP14}
-"""What makes the picture. APP0 (JFIF) and APP14 (Adobe) decide what its components mean."""
-_SEGMENTS = _KEPT | {0xDC, 0xFE, *range(0xE0, 0xF0)}
-
-# ISO/IEC 15948, 11.2 and 11.3.2.1.
-_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _SCALE = {2: 255 / 3, 4: 255 / 15, 16: 1 / 256}
 """What a sample of so many bits is multiplied with to have eight."""
 
@@ -68,8 +37,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF 2.32, 4.6.4.A, Orientation: what turns the stored picture upright."""
-_INTEGERS = {1: "B", 3: "H", 4: "L"}
-"""TIFF 6.0, field types BYTE, SHORT and LONG, as struct writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +48,6 @@ class Header:
     height: int
 
 
-@dataclass(slots=True)
-class _Found:
-    """What is known of a file so far; sides are those of the stored picture, `depth` is bits a sample."""
-
-    format: str
-    width: int = 0
-    height: int = 0
-    depth: int = 8
-    orientation: int = 1
-
-
 def read_header(data: bytes, limits: InputConfig, name: str | None = None) -> Header:
     """Judge a photo by what stands before its picture data, without decoding it.
 
@@ -99,7 +55,7 @@ def read_header(data: bytes, limits: InputConfig, name: str | None = None) -> He
     not_an_image, truncated_image or corrupt_image (inside the header), extension_mismatch, too_many_pixels, too_small
     or too_elongated.
     """
-    found, _ = _take_apart(data, limits)
+    found, _ = _taken_apart(data, limits)
     suffix = PurePosixPath(name).suffix.lower() if name is not None else None
     if suffix is not None and suffix not in _SUFFIXES[found.format]:
         raise PhotoError(Reason.EXTENSION_MISMATCH, f"the name ends in {suffix}, the content is {found.format}")
@@ -114,7 +70,7 @@ def decode(data: bytes, limits: InputConfig) -> Image.Image:
     Transparency is laid on white; 16-bit samples keep their upper eight bits. Raises PhotoError: what `read_header`
     raises, truncated_image or corrupt_image.
     """
-    found, parts = _take_apart(data, limits)
+    found, parts = _taken_apart(data, limits)
     picture = io.BytesIO(b"".join(parts))
     try:
         # Not Image.open: that judges the size by a limit of the whole process, and warns about every odd file.
@@ -125,153 +81,27 @@ def decode(data: bytes, limits: InputConfig) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # a decoder fed with hostile bytes may raise anything at all
-        raise _corrupt(f"the picture data cannot be decoded: {error}") from error
+        raise corrupt(f"the picture data cannot be decoded: {error}") from error
 
 
-def _take_apart(data: bytes, limits: InputConfig) -> tuple[_Found, Iterator[bytes]]:
-    """What the header says, judged, and the parts of the file that make the picture, which are judged on their way."""
+def _taken_apart(data: bytes, limits: InputConfig) -> tuple[Found, Iterator[bytes]]:
     if not data:
         raise PhotoError(Reason.EMPTY_FILE, "the file has no bytes; upload it again")
     if len(data) > limits.max_file_bytes:
         raise PhotoError(Reason.TOO_MANY_BYTES, f"{len(data)} bytes, more than {limits.max_file_bytes}")
-    if data[:3] == _JPEG[: len(data)]:
-        found = _Found("JPEG")
-        parts = _jpeg_parts(data, found)
-    elif data[:8] == _PNG[: len(data)]:
-        found = _Found("PNG")
-        parts = _png_parts(data, found)
-    else:
-        kind = next((kind for place, magic, kind in _OTHERS if data.startswith(magic, place)), None)
-        detail = f"the content is {kind}; convert it to JPEG" if kind else "the content is neither JPEG nor PNG"
-        raise PhotoError(Reason.NOT_AN_IMAGE, detail)
-    head = next(parts)
+    found, parts = take_apart(data)
     _judge(found.width, found.height, limits)
-    return found, itertools.chain((head,), parts)
+    return found, parts
 
 
 def _judge(width: int, height: int, limits: InputConfig) -> None:
     size = f"{width}x{height} pixels"
-    if not width * height:
-        raise _corrupt(f"the header names no size: {size}")
     if width * height > limits.max_decode_pixels:
         raise PhotoError(Reason.TOO_MANY_PIXELS, f"{size}, more than {limits.max_decode_pixels} in all")
     if min(width, height) < limits.min_side:
         raise PhotoError(Reason.TOO_SMALL, f"{size}; the shorter side is below {limits.min_side}")
     if max(width, height) > limits.max_aspect * min(width, height):
         raise PhotoError(Reason.TOO_ELONGATED, f"{size}; one side is over {limits.max_aspect:g} times the other")
-
-
-def _jpeg_parts(data: bytes, found: _Found) -> Iterator[bytes]:
-    """First everything before the first scan, then the rest of the first picture; fills `found` on the way."""
-    head, scans, first, oriented = [_JPEG[:2]], 0, 0, False
-    for code, start, body, end in _jpeg_segments(data):
-        if code == _SOS:
-            if not found.width:
-                raise _corrupt("the first scan has no frame header, or one without a size")
-            scans += 1
-            if scans == 1:
-                first = start
-                yield b"".join(head)
-            elif scans > _MOST_SCANS:
-                raise _corrupt(f"it has more than {_MOST_SCANS} scans; save it anew")
-        elif code == _EOI:
-            if not scans:
-                raise _corrupt("it ends before any picture data")
-            yield data[first:end]
-        elif code in _FRAMES:
-            if found.width or end - body < 6 or data[body] != 8:
-                raise _corrupt("it has two frame headers, or samples that are not of 8 bits; save it as a plain JPEG")
-            found.height, found.width = struct.unpack_from(">HH", data, body + 1)
-        elif code == _APP1 and not oriented and data.startswith(b"Exif\0\0", body):
-            found.orientation, oriented = _orientation(data[body + 6 : end]), True
-        if code in _KEPT and not scans:
-            head.append(data[start:end])
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Marker, its place, and start and end of its content, for every segment of the file's first picture.
-
-    Whatever lies behind that is passed over: phones put a second picture there, or a film.
-    """
-    end = 2
-    for _ in range(_MOST_PARTS):
-        marker = _MARKER.search(data, end)
-        if marker is None:
-            raise _cut(data)
-        code, start, end = marker[0][1], marker.start(), marker.end()
-        if code == _EOI:
-            yield code, start, end, end
-            return
-        # A decoder takes what is no marker here for damage, passes over it, and paints the rest of the picture anyhow.
-        if code not in _SEGMENTS:
-            raise _corrupt(f"the marker 0xFF{code:02X} at byte {start} has no place there")
-        # The length counts itself; one below 2 is left to the decoder, which refuses it.
-        body, end = end + 2, end + max(2, int.from_bytes(data[end : end + 2], "big"))
-        if end > len(data):
-            raise _cut(data)
-        yield code, start, body, end
-    raise _corrupt(f"it has more than {_MOST_PARTS} parts; save it anew")
-
-
-def _png_parts(data: bytes, found: _Found) -> Iterator[bytes]:
-    """First everything before the picture data, then that, chunk by chunk; fills `found` on the way."""
-    head, started, oriented = [_PNG], False, False
-    for name, start, end in _png_chunks(data):
-        body = start + 8
-        if (name == b"IHDR") is not (start == len(_PNG)):
-            raise _corrupt("the header is not the first chunk, or stands twice")
-        if name not in _CHUNKS:
-            if not name[0] & 0x20:
-                raise _corrupt(f"the chunk at byte {start} is needed for the picture and not known")
-            if name == b"eXIf" and not started and not oriented:
-                found.orientation, oriented = _orientation(data[body : end - 4]), True
-            continue
-        if zlib.crc32(data[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise _corrupt(f"the chunk at byte {start} does not match its checksum; upload it again")
-        if name == b"IHDR":
-            if end - body != 17:
-                raise _corrupt("the header has a wrong length")
-            found.width, found.height, found.depth = struct.unpack_from(">LLB", data, body)
-        if name == b"IDAT" and not started:
-            started = True
-            yield b"".join(head)
-        if started:
-            yield data[start:end]
-        else:
-            head.append(data[start:end])
-    if not started:
-        raise _corrupt("it ends before any picture data")
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of every chunk."""
-    end = len(_PNG)
-    for _ in range(_MOST_PARTS):
-        start, end = end, end + 12 + int.from_bytes(data[end : end + 4], "big")
-        if end > len(data):
-            raise _cut(data)
-        name = data[start + 4 : start + 8]
-        yield name, start, end
-        if name == b"IEND":
-            return
-    raise _corrupt(f"it has more than {_MOST_PARTS} parts; save it anew")
-
-
-def _orientation(exif: bytes) -> int:
-    """The EXIF orientation, by TIFF 6.0, section 2; 1 (upright) where it cannot be read: that costs no photo.
-
-    Only this one tag is looked for, in the first directory, so that loops and offsets of the others lead nowhere.
-    """
-    order = "<" if exif.startswith(b"II") else ">"
-    try:
-        place = struct.unpack_from(f"{order}L", exif, 4)[0]
-        for entry in range(struct.unpack_from(f"{order}H", exif, place)[0]):
-            tag, kind, count = struct.unpack_from(f"{order}HHL", exif, place + 2 + 12 * entry)
-            if tag == 0x0112 and kind in _INTEGERS and count:
-                return int(struct.unpack_from(f"{order}{_INTEGERS[kind]}", exif, place + 10 + 12 * entry)[0])
-    except struct.error:
-        pass
-    return 1
 
 
 def _rgb(image: Image.Image, depth: int) -> Image.Image:
@@ -288,11 +118,3 @@ def _rgb(image: Image.Image, depth: int) -> Image.Image:
     white = Image.new("RGB", image.size, "white")
     white.paste(image, mask=image)
     return white
-
-
-def _cut(data: bytes) -> PhotoError:
-    return PhotoError(Reason.TRUNCATED_IMAGE, f"the file is cut off after {len(data)} bytes; upload it again")
-
-
-def _corrupt(detail: str) -> PhotoError:
-    return PhotoError(Reason.CORRUPT_IMAGE, detail)

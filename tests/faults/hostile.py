@@ -211,7 +211,7 @@ S3_KEYS: tuple[tuple[str, Outcome], ...] = (
     ("./img1.jpg", Outcome(".", "`./` behind the mission: no group", ignored=1)),
     ("twice//img1.jpg", Outcome("twice", "`//` behind a group: ignored", (COMPANION,), ignored=1)),
     ("/img1.jpg", Outcome("", "`//` behind the mission: no group", ignored=1)),
-    ("slash/img1.jpg/", Outcome("slash", "slash at the end: a folder", (COMPANION,))),
+    ("slash/img1.jpg/", Outcome("slash", "slash at the end: ignored", (COMPANION,), ignored=1)),
     ("bell/img\x07.jpg", _refused("bell", "control character in a name", "img\x07.jpg", Reason.BAD_NAME)),
     ("id\x1f/img1.jpg", _refused("id\x1f", "control character in a group id", "img1.jpg", Reason.BAD_NAME)),
     ("separator/img\u2028.jpg", Outcome("separator", "line separator in a name", (COMPANION, "img\u2028.jpg"))),
