@@ -14,6 +14,7 @@ from tasks.records.work import WorkItem
 SCHEMA = """
 CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, photo TEXT NOT NULL, source INTEGER, outcome BLOB);
 CREATE UNIQUE INDEX works_by_key ON works(key);
+CREATE INDEX works_claimed ON works(source) WHERE source IS NOT NULL AND outcome IS NULL;
 """
 
 _PAGE = 256
