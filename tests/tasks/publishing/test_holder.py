@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,11 @@ def test_a_name_with_brackets_and_spaces_does_not_confuse(mine: Lock, tmp_path: 
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([str(program), "60"]) as process:
         try:
-            assert ") Z" in Path(f"/proc/{process.pid}/comm").read_text()
+            # Until it has become that program, the child has the name of this one.
+            deadline = time.monotonic() + 10
+            while ") Z" not in Path(f"/proc/{process.pid}/comm").read_text():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             assert not is_gone(of_process(mine, process.pid))
         finally:
             process.kill()
