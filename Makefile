@@ -11,10 +11,10 @@ DEMO := .demo
 # The embedded Prefect keeps its runs beside the demo, where `make ui` shows them.
 DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: help setup demo ui test lint bench lock clean
+.PHONY: help setup demo ui test faults lint bench bench-scale lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(READY) ## make the environment from the lock file
 
@@ -36,6 +36,9 @@ ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200
 test: $(READY) ## the default test suite
 	$(BIN)/python -m pytest
 
+faults: $(READY) ## kills, races, full disks, dead servers: all of them, for an hour
+	FIELDCHECK_FUZZ=1 $(BIN)/python -m pytest tests/faults -m "slow or not slow"
+
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +47,9 @@ lint: $(READY) ## ruff, mypy, import-linter
 
 bench: $(READY) ## measure the engine
 	$(BIN)/python -m tests.benchmarks.engine
+
+bench-scale: $(READY) ## measure the flow on 20,000 and 200,000 photos
+	$(BIN)/python -m tests.benchmarks.scale
 
 lock: ## resolve pyproject.toml into the lock file anew
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_28 \

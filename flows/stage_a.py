@@ -45,7 +45,7 @@ from tasks.publishing.task import (
     report_run,
     shown_if_possible,
 )
-from tasks.records.progress import Progress, Tick, listening, throttled
+from tasks.records.progress import Progress, Tick, in_background, listening, throttled
 from tasks.summaries.task import Plan, infer_shard, pending_shards, plan_run, validate_run
 from tasks.verdicts.task import find_tickets
 
@@ -163,7 +163,8 @@ def _shown(plan: Plan) -> Iterator[Progress]:
                 description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
             )
 
-    with listening(throttled(show, _ARTIFACT_SECONDS)):
+    # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
+    with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)):
         yield Progress(plan.pending)
 
 

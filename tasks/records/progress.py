@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 
 
@@ -49,6 +50,40 @@ def throttled(listener: Listener, seconds: float) -> Listener:
             listener(tick)
 
     return hear
+
+
+@contextmanager
+def in_background(listener: Listener, patience: float = 5.0) -> Iterator[Listener]:
+    """`listener`, called in a thread of its own and always with the newest tick: whoever works never waits for it.
+
+    Leaving the block waits `patience` seconds at most until the last tick was heard.
+    """
+    woken = threading.Condition()
+    waiting: list[Tick | None] = []
+
+    def hear(tick: Tick) -> None:
+        with woken:
+            waiting[:] = [tick]
+            woken.notify()
+
+    def listen() -> None:
+        while True:
+            with woken:
+                woken.wait_for(lambda: waiting)
+                tick = waiting.pop(0)
+            if tick is None:
+                return
+            listener(tick)
+
+    thread = threading.Thread(target=copy_context().run, args=(listen,), name="progress", daemon=True)
+    thread.start()
+    try:
+        yield hear
+    finally:
+        with woken:
+            waiting.append(None)
+            woken.notify()
+        thread.join(patience)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
-from tasks.records.progress import Progress, Tick, listening, throttled
+from tasks.records.progress import Progress, Tick, in_background, listening, throttled
 
 
 def test_everybody_who_listens_hears_every_tick() -> None:
@@ -40,3 +43,30 @@ def test_a_throttled_listener_hears_the_first_and_the_last() -> None:
 def test_the_rate_of_no_time_is_zero() -> None:
     assert Tick(0, 5, 0.0).rate == 0.0
     assert Tick(4, 5, 2.0).rate == 2.0
+
+
+def test_whoever_works_does_not_wait_for_a_listener_in_the_background() -> None:
+    heard: list[Tick] = []
+    may_go_on = threading.Event()
+
+    def slow(tick: Tick) -> None:
+        heard.append(tick)
+        may_go_on.wait(10)
+
+    with in_background(slow) as hear:
+        for done in range(1, 51):
+            hear(Tick(done, 50, 1.0))
+        assert len(heard) <= 1, "the listener is still busy with the first one"
+        may_go_on.set()
+    # The last one is always heard, and those between are not owed.
+    assert heard[-1] == Tick(50, 50, 1.0)
+    assert len(heard) <= 3
+
+
+def test_a_listener_that_hangs_is_left_behind() -> None:
+    hangs = threading.Event()
+    began = time.monotonic()
+    with in_background(lambda tick: hangs.wait(60) and None, patience=0.1) as hear:
+        hear(Tick(1, 1, 0.0))
+    assert time.monotonic() - began < 10
+    hangs.set()

@@ -1,0 +1,182 @@
+"""A run that is killed with SIGKILL and started again, at random and at chosen moments. Knows no shard's inside."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.local_store import LocalStore
+from tests.faults import child
+from tests.faults.conftest import PHOTOS
+from tests.faults.runs import (
+    MISSION,
+    REPOSITORY,
+    SHARD,
+    Launcher,
+    Run,
+    check_all,
+    half_written,
+    inferred_again,
+    published,
+    sequence,
+)
+
+SEQUENCES, SEED = 25, 20260305
+FIGURES = REPOSITORY / ".bench" / "faults-kill.json"
+
+POINTS = {
+    "while verifying": (r"open:faults-photos.*jpg$:5", "verifying"),
+    "between the claim of the mission and its first heartbeat": (r"rename:/lock\.json$:1", "verifying"),
+    "with a shard half written": (r"rename:/shards/:2", "inferring"),
+    "between a shard and its index": (r"rename:/index/:2", "inferring"),
+    "between the files of the run": (r"rename:/runs/.*/provenance\.jsonl$:1", "publishing"),
+    "before the manifest": (r"rename:stage_a/.*/manifest\.json$:1", "publishing"),
+    "before the pointer": (r"rename:/latest\.json$:1", "publishing"),
+    "before the manifest of the tickets": (r"rename:stage_b/.*/manifest\.json$:1", "handing off"),
+}
+"""Where a child kills itself, and the phase that it must have been in."""
+
+
+def killed_at(launcher: Launcher, store: LocalStore, point: str) -> Run:
+    """A run that ends at a point of `POINTS`."""
+    when, phase = POINTS[point]
+    run = launcher.start(store.uri, env={child.KILL: when}, stage_b=True)
+    run.wait()
+    assert (run.code, run.phase) == (-9, phase), run.stderr
+    return run
+
+
+def keys(store: LocalStore) -> set[str]:
+    """Every key that a listing of the store shows."""
+    return {info.key for info in store.list()}
+
+
+def check_finished(runs: list[Run], store: LocalStore, reference: LocalStore) -> list[int]:
+    """Check that the last run is done and left what an undisturbed one leaves; photos inferred again, one number for
+    each run after the first."""
+    assert runs[-1].wait() == 0, runs[-1].stderr
+    assert published(store) == published(reference)
+    assert sorted(checked.stage for checked in check_all(store)) == ["stage_a", "stage_b"]
+    assert keys(store) == keys(reference)
+    assert sequence(store) == 1
+    again = list(inferred_again(runs))
+    # What one kill costs at most: the shard that was in flight.
+    assert all(photos <= SHARD for photos in again), again
+    assert sum(len(set(run.inferred)) for run in runs) == PHOTOS + sum(again)
+    return again
+
+
+def test_three_kills_in_a_row_change_no_byte(
+    launcher: Launcher, undisturbed: tuple[Run, LocalStore], tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    first = launcher.start(tmp_path, stage_b=True)
+    assert first.until(lambda: len(first.inferred) >= SHARD + 1)
+    assert first.kill()
+    assert first.phase == "inferring"
+    assert not check_all(store)
+
+    second = killed_at(launcher, store, "between a shard and its index")
+    assert len(list(tmp_path.glob("stage_a/*/shards/*.jsonl"))) > len(list(tmp_path.glob("stage_a/*/index/*/*.json")))
+    third = killed_at(launcher, store, "between the files of the run")
+    assert [Path(key).name for key in published(store)] == [f"{MISSION}_stage_a.jsonl"]
+    assert not check_all(store)
+
+    last = launcher.start(tmp_path, stage_b=True)
+    again = check_finished([first, second, third, last], store, undisturbed[1])
+    assert not last.inferred
+    assert again[0] >= 1, "the first kill was in the middle of a shard"
+    assert again[1] == SHARD, "the second one lost a whole shard to its missing index"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_every_kind_of_moment_changes_no_byte(
+    point: str, launcher: Launcher, undisturbed: tuple[Run, LocalStore], tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    killed = killed_at(launcher, store, point)
+    check_all(store)
+    check_finished([killed, launcher.start(tmp_path, stage_b=True)], store, undisturbed[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize("what", ["whole run", "work"])
+def test_kills_at_random_moments_change_no_byte(
+    what: str,
+    launcher: Launcher,
+    undisturbed: tuple[Run, LocalStore],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each is one kill: anywhere between the start of Python and the end, or between the first result and the end,
+    where it costs something."""
+    anywhere = what == "whole run"
+    whole = launcher.start(tmp_path / "whole", cold=anywhere, stage_b=True)
+    assert anywhere or whole.until(lambda: bool(whole.inferred)), whole.stderr
+    before = 0.0 if anywhere else whole.seconds
+    assert whole.wait() == 0, whole.stderr
+    moments = random.Random(SEED)
+    figures: list[dict[str, Any]] = []
+    for number in range(SEQUENCES):
+        store, after = LocalStore(tmp_path / str(number)), moments.uniform(0.0, whole.seconds - before)
+        figures.append(one_kill(launcher, store, after, undisturbed[1], anywhere=anywhere))
+        write_figures(what, whole.seconds - before, figures)
+    for name, value in summed_up(figures).items():
+        record_property(name, value)
+    assert sum(figure["killed"] for figure in figures) >= SEQUENCES // 2, "most of them were over before their kill"
+
+
+def one_kill(
+    launcher: Launcher, store: LocalStore, after: float, reference: LocalStore, *, anywhere: bool
+) -> dict[str, Any]:
+    """A run that is killed `after` seconds, from its start or from its first result on, and one that ends it; what can
+    be said of them."""
+    first = launcher.start(store.uri, cold=anywhere, stage_b=True)
+    assert anywhere or first.until(lambda: bool(first.inferred)), first.stderr
+    at = after + (0.0 if anywhere else first.seconds)
+    first.until(lambda: first.seconds >= at)
+    killed = first.kill()
+    figure: dict[str, Any] = {"killed_after": round(after, 2), "killed": killed, "phase": first.phase}
+    if Path(store.uri).exists():
+        check_all(store)
+        figure["half_written"] = len(half_written(Path(store.uri)))
+    last = launcher.start(store.uri, cold=anywhere, stage_b=True)
+    (again,) = check_finished([first, last], store, reference)
+    return {
+        **figure,
+        "inferred_before": len(set(first.inferred)),
+        "inferred_again": again,
+        "seconds_to_finish": round(last.seconds, 2),
+    }
+
+
+def summed_up(figures: list[dict[str, Any]]) -> Mapping[str, Any]:
+    """The figures of all sequences in a few."""
+    again = [figure["inferred_again"] for figure in figures]
+    return {
+        "sequences": len(figures),
+        "killed": sum(figure["killed"] for figure in figures),
+        "phases": dict(Counter(figure["phase"] for figure in figures)),
+        "photos": PHOTOS,
+        "shard": SHARD,
+        "inferred_again_at_most": max(again),
+        "inferred_again_on_average": statistics.mean(again),
+    }
+
+
+def write_figures(what: str, duration: float, figures: list[dict[str, Any]]) -> None:
+    """Keep what is known so far where a person looks for it."""
+    FIGURES.parent.mkdir(exist_ok=True)
+    told = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    told[what] = {"undisturbed_seconds": round(duration, 2), **summed_up(figures), "runs": figures}
+    FIGURES.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
