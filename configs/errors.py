@@ -43,3 +43,9 @@ class ConfigError(FieldcheckError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Fault, ...]]]:
         return type(self), (self.faults,)
+
+
+class PrefectUnavailable(FieldcheckError):
+    """The Prefect API does not answer: the run cannot be begun, gone on with, or ended as it should be."""
+
+    retryable: ClassVar[bool] = True

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError, get_subcommand
 
 from configs.cli import Fieldcheck, MissionsCommand, RequeueCommand, StageACommand, StageBCommand, VerifyCommand
-from configs.errors import ConfigError, FieldcheckError
+from configs.errors import ConfigError, FieldcheckError, PrefectUnavailable
 from configs.missions import known_missions
 from configs.settings import load_stage_a, load_stage_b, load_verify
 
@@ -148,14 +148,36 @@ def _embedded() -> Iterator[None]:
     ensure_logging_setup()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_our_tracebacks)
-    yield
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_prefect_gone(error):
+            raise
+        raise PrefectUnavailable(
+            f"the Prefect API does not answer ({type(error).__name__}): check PREFECT_API_URL and that the server is "
+            "up, and run the same command again; what was summarised is kept"
+        ) from error
 
 
 def _without_our_tracebacks(record: logging.LogRecord) -> bool:
-    """Errors of ours say all that a person needs; the traceback stays in the logs that Prefect keeps."""
-    if record.exc_info and isinstance(record.exc_info[1], FieldcheckError):
+    """Errors of ours, and those of a server that is gone, say all that a person needs; the traceback stays in the logs
+    that Prefect keeps."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and (isinstance(error, FieldcheckError) or _is_of_prefect_gone(error)):
         record.exc_info = record.exc_text = None
     return True
+
+
+def _is_of_prefect_gone(error: BaseException | None) -> bool:
+    """Whether Prefect's client raised this because it reached no server: it has several ways of saying so."""
+    import httpx
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+
+    while error is not None and not isinstance(error, FieldcheckError):
+        if isinstance(error, httpx.HTTPError | ConcurrencySlotAcquisitionError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from configs.missions import known_missions
 from flows.cli import main, parse
 from tasks.publishing.publish import Published
 from tests.builders import MISSION, published_run
+from tests.servers import free_port
 
 HEAVY = ("torch", "prefect", "transformers", "boto3")
 
@@ -191,3 +193,18 @@ def test_a_password_in_an_endpoint_is_never_shown(command: list[str], capsys: py
 def test_two_bad_values_of_one_list_are_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stage-a", "--ladder.temperatures", "5", "--ladder.temperatures", "6"]) == 2
     assert "ladder.temperatures.1" in capsys.readouterr().err
+
+
+def test_a_prefect_server_that_is_gone_is_told_in_a_line(told: dict[str, Any], tmp_path: Path) -> None:
+    nobody = free_port()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "stage-a", *(f"--{n.replace('_', '-')}={v}" for n, v in told.items())],
+        env=os.environ | {"PREFECT_API_URL": f"http://127.0.0.1:{nobody}/api", "PREFECT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "fieldcheck: PrefectUnavailable: the Prefect API does not answer" in done.stderr
+    assert "Traceback" not in done.stderr

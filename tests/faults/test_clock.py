@@ -33,7 +33,9 @@ def published_at(store: LocalStore) -> datetime:
     return datetime.fromisoformat(latest(store)["published_at"])
 
 
-@pytest.mark.parametrize("jump", [DAY, -DAY], ids=["a day ahead", "a day back"])
+@pytest.mark.parametrize(
+    "jump", [pytest.param(DAY, marks=pytest.mark.slow, id="a day ahead"), pytest.param(-DAY, id="a day back")]
+)
 def test_a_jump_in_mid_run_changes_no_byte(
     jump: int, launcher: Launcher, reference: Mapping[str, bytes], tmp_path: Path
 ) -> None:
@@ -74,6 +76,7 @@ def test_an_s3_server_that_does_not_believe_the_clock_is_told_of_in_a_line(
     assert store.stat(lock_key(MISSION)) is None
 
 
+@pytest.mark.slow
 def test_the_pointer_moves_forward_when_the_clock_goes_back(
     launcher: Launcher, reference: Mapping[str, bytes], tmp_path: Path
 ) -> None:

@@ -211,6 +211,7 @@ def test_every_hostile_group_has_its_own_outcome_and_no_other_is_touched(
     assert_quiet(errors, outcomes)
 
 
+@pytest.mark.slow
 def test_keys_that_no_file_system_has_are_ignored_or_refused_and_lead_nowhere(
     demo: Demo, prefect_harness: str, scene: Image.Image, moto_server: S3Server, tmp_path: Path
 ) -> None:

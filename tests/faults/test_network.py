@@ -22,7 +22,7 @@ FAULTS = Faults(
 """One request of ten fails, and one answer of twenty breaks off in the middle."""
 
 
-@pytest.fixture(params=["moto_server", "rclone_server"])
+@pytest.fixture(params=[pytest.param("moto_server", marks=pytest.mark.slow), "rclone_server"])
 def server(request: pytest.FixtureRequest) -> S3Server:
     """An S3 server of each kind."""
     found: S3Server = request.getfixturevalue(request.param)
@@ -90,6 +90,7 @@ def test_a_network_that_always_fails_ends_the_run_in_time_with_nothing_published
     assert [info.key for info in behind(server, bucket).list()] == []
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_in_mid_run_ends_it_and_the_next_run_goes_on(
     server: S3Server, launcher: Launcher, reference: Mapping[str, bytes]
 ) -> None:
