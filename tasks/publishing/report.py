@@ -99,4 +99,5 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~<>&:]")
 
 def _safe(text: str) -> str:
     """Names and summaries are not trusted: no markup, no link and no table cell or line of their own."""
-    return _MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", on_one_line(text))
+    # Backslashes and not HTML entities: Prefect's page shows those as they are written.
+    return _MARKUP.sub(r"\\\g<0>", on_one_line(text))
