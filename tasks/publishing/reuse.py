@@ -22,13 +22,12 @@ _READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """Photos whose outcome was taken over, the shards that these came from, shards that are damaged (their photos are
-    inferred again), and the newest epoch that there is."""
+    """Photos whose outcome was taken over, the shards that these came from, and shards that are damaged: their photos
+    are inferred again."""
 
     photos: int
     shards: int
     damaged: tuple[str, ...]
-    epoch: int
 
 
 def reuse(store: Store, mission: str, identity: str, works: Works) -> Reused:
@@ -52,17 +51,12 @@ def reuse(store: Store, mission: str, identity: str, works: Works) -> Reused:
                 break
             damaged.update(faults)
             used -= faults.keys()
-    return Reused(works.count(answered=True), len(used), tuple(damaged.values()), newest_epoch(names))
+    return Reused(works.count(answered=True), len(used), tuple(damaged.values()))
 
 
 def current_epoch(store: Store, mission: str, identity: str) -> int:
     """The newest epoch in the store; 0 if nothing was ever redone. Raises StoreError."""
-    return newest_epoch(_names(store, mission, identity))
-
-
-def newest_epoch(names: list[tuple[int, str]]) -> int:
-    """The newest epoch of some index objects, 0 if there are none."""
-    return max((epoch for epoch, _ in names), default=0)
+    return max((epoch for epoch, _ in _names(store, mission, identity)), default=0)
 
 
 def _names(store: Store, mission: str, identity: str) -> list[tuple[int, str]]:
