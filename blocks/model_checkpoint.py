@@ -71,11 +71,11 @@ class ModelCheckpoint(Block):
         return [_checked_path(value) for value in values]
 
     def as_config(self) -> dict[str, Any]:
-        """`{"checkpoint": ..., "adapters": [...]}`, and `dtype` if it is set: the model part of a run's config."""
-        config: dict[str, Any] = {"checkpoint": self.checkpoint, "adapters": list(self.adapters)}
+        """`{"model": {"base": ..., "adapters": [...]}}`, with `dtype` if it is set: a part of a run's config."""
+        model: dict[str, Any] = {"base": self.checkpoint, "adapters": list(self.adapters)}
         if self.dtype is not None:
-            config["dtype"] = self.dtype
-        return config
+            model["dtype"] = self.dtype
+        return {"model": model}
 
 
 def _checked_path(value: str) -> str:

@@ -11,12 +11,21 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, model_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
 
+from configs.checkpoints import InspectConfig, MergeCheckpointConfig
+from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
 
 TypedT = TypeVar("TypedT", bound="Typed")
 
 SHORTCUTS = {
+    "model.base": "checkpoint",
+    "model.adapters": "adapters",
+    "model.merged": "merged",
+    "model.quantisation": "quantisation",
+    "merge.enabled": "merge",
+    "engine.kind": "engine-kind",
+    "engine.endpoint.url": "endpoint",
     "generation.max-new-tokens": "max-new-tokens",
     "generation.temperature": "temperature",
     "generation.top-p": "top-p",
@@ -78,6 +87,32 @@ class VerifyCommand(Typed, VerifyConfig):
     manifest: CliPositionalArg[str] = Field(description="URI of a manifest.json: a path, or s3://bucket/key.")
 
 
+class SummarizeCommand(Typed, SummarizeConfig):
+    """Summarise one photo, as Stage-A would, and say what is wrong with the summary if something is."""
+
+    image: CliPositionalArg[str] = Field(description="A JPEG or PNG file.")
+
+
+class CaptionCommand(Typed, CaptionConfig):
+    """Caption one photo densely: every object with its place, checked, and drawn if an overlay is asked for."""
+
+    image: CliPositionalArg[str] = Field(description="A JPEG or PNG file.")
+
+
+class DenseCaptionCommand(Typed, DenseCaptionConfig):
+    """Caption every photo of a folder densely, and publish captions and overlays."""
+
+
+class MergeCommand(Typed, MergeCheckpointConfig):
+    """Merge LoRA adapters into their base by ms-swift's export, once, and check that the texts are the same."""
+
+
+class InspectCommand(Typed, InspectConfig):
+    """Say what a checkpoint or an adapter is, and what is wrong with it, without loading it."""
+
+    checkpoint: CliPositionalArg[str] = Field(description="Directory of a base, merged or adapter checkpoint.")
+
+
 class MissionsCommand(BaseModel):
     """List the missions, with what Stage-A looks at."""
 
@@ -102,5 +137,10 @@ class Fieldcheck(BaseSettings):
     stage_a: CliSubCommand[StageACommand] = Field(description="photos of a mission in, a published run out")
     requeue: CliSubCommand[RequeueCommand] = Field(description="only what was quarantined, once it is mended")
     stage_b: CliSubCommand[StageBCommand] = Field(description="a published run in, tickets out")
+    summarize: CliSubCommand[SummarizeCommand] = Field(description="one photo in, its summary out")
+    caption: CliSubCommand[CaptionCommand] = Field(description="one photo in, every object with its place out")
+    dense_caption: CliSubCommand[DenseCaptionCommand] = Field(description="a folder of photos in, captions out")
+    merge: CliSubCommand[MergeCommand] = Field(description="adapters merged into their base, once")
+    inspect: CliSubCommand[InspectCommand] = Field(description="what a checkpoint is, and what is wrong with it")
     verify: CliSubCommand[VerifyCommand] = Field(description="re-read a published run, every digest and record")
     missions: CliSubCommand[MissionsCommand] = Field(description="list the missions")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import CliToggleFlag
 
 VISUAL_TOKEN_PIXELS = 32 * 32
 """Pixels behind one visual token of Qwen3-VL: patches of 16 x 16, merged 2 x 2."""
@@ -17,10 +18,24 @@ class Part(BaseModel):
 
 
 class ModelConfig(Part):
-    """How the checkpoint is loaded, and how much it may be shown."""
+    """Which checkpoint is run, how it is loaded, and how much it may be shown.
 
+    What is run is `merged` if that is given, else `base` with its `adapters` on top. Of an endpoint they say what the
+    server runs: nothing is loaded, but they are in the work key, and the base's processor says how photos are scaled.
+    """
+
+    base: str = Field("", description="Directory of the base Qwen3-VL checkpoint; never a hub name.")
+    adapters: tuple[str, ...] = Field((), description="Directories of LoRA adapters, applied on top of the base.")
+    merged: str | None = Field(
+        None,
+        description="Directory of a merged checkpoint to run instead. Where a base is given too, tokenizer, chat "
+        "template and processor must be the base's.",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Weights and arithmetic; auto is bfloat16 on CUDA and float32 on a CPU."
+    )
+    quantisation: Literal["none", "int8", "int4"] = Field(
+        "none", description="Weights of the language model in 8 or 4 bits, by bitsandbytes; needs a CUDA device."
     )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="Attention kernel; auto is flash_attention_2 where it can run, else sdpa."
@@ -29,7 +44,8 @@ class ModelConfig(Part):
         None,
         ge=64,
         le=262_144,
-        description="Most tokens of one request: prompt, photo and answer together. By default the checkpoint's own.",
+        description="Most tokens of one request: prompt, photo and answer together; a photo too large for it is scaled "
+        "down. By default the checkpoint's own.",
     )
     max_pixels: int = Field(
         1_003_520,
@@ -69,9 +85,58 @@ class LadderConfig(Part):
     )
 
 
-class EngineConfig(Part):
-    """How photos are packed and prepared. Changes speed and memory, never the text."""
+class MergeConfig(Part):
+    """Whether and how adapters are merged into their base before a run, by ms-swift's export."""
 
+    enabled: CliToggleFlag[bool] = Field(
+        False, description="Merge the adapters into the base first, once, and run the merged checkpoint."
+    )
+    root: str | None = Field(
+        None,
+        description="Directory where merged checkpoints are kept, one folder for each base and adapters. By default "
+        "fieldcheck/merged in the user's cache directory.",
+    )
+    timeout_seconds: float = Field(3600.0, gt=0.0, le=86_400.0, description="How long the export may take.")
+    probe_photos: str | None = Field(
+        None, description="Directory of photos for the parity check. By default drawn test pictures."
+    )
+    probes: int = Field(64, ge=1, le=1024, description="Most photos of the parity check.")
+    min_parity: float = Field(
+        0.9,
+        ge=0.0,
+        le=1.0,
+        description="Share of probe photos with the same greedy text before and after; a merge below it is refused.",
+    )
+
+
+class EndpointConfig(Part):
+    """How an OpenAI-compatible server is asked."""
+
+    url: str = Field("", description="Base URL, such as http://gpu-7:8000/v1.")
+    model: str | None = Field(None, description="Name of the model there; by default the only one it serves.")
+    revision: str = Field(
+        "", max_length=200, description="What tells two contents of one served name apart; part of the work key."
+    )
+    api_key: SecretStr | None = Field(None, description="API key. Give it by environment, not as a flag.")
+    api_key_block: str | None = Field(None, description="Name of a saved Prefect Secret block with the API key.")
+    concurrency: int = Field(16, ge=1, le=1024, description="Most requests under way at a time.")
+    timeout_seconds: float = Field(300.0, gt=0.0, le=3600.0, description="How long one answer may take.")
+    deadline_seconds: float = Field(
+        300.0, gt=0.0, le=86_400.0, description="How long a request is tried again when the server fails or is busy."
+    )
+
+
+class EngineConfig(Part):
+    """Which engine reads the photos, and how they are packed. Batches and workers never change the text."""
+
+    kind: Literal["transformers", "swift", "endpoint"] = Field(
+        "transformers",
+        description="transformers, ms-swift's inference engines, or an OpenAI-compatible server. Part of the work key.",
+    )
+    backend: Literal["transformers", "vllm", "sglang", "lmdeploy"] = Field(
+        "transformers", description="Which of ms-swift's back ends kind swift uses. Part of the work key."
+    )
+    endpoint: EndpointConfig = Field(default_factory=EndpointConfig, description="The server of kind endpoint.")
     batch_size: int = Field(32, ge=1, le=1024, description="Most photos in one batch.")
     batch_tokens: int = Field(
         32_768, ge=256, le=4_194_304, description="Most prompt and visual tokens in one batch, padding included."

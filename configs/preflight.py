@@ -1,25 +1,22 @@
-"""What can be wrong with a configuration beyond its types: paths, missions, budgets, devices, stores.
+"""What can be wrong with a configuration beyond its types: paths, missions, stores.
 
-Looks at the file system and at JSON headers only; loads no model, opens no connection.
+Looks at the file system only; opens no connection. What can be wrong with a model is in `configs.preflight_model`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from configs.devices import cuda_device_count
+from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions, nearest
-from configs.parts import VISUAL_TOKEN_PIXELS
+from configs.parts import EngineConfig
+from configs.photo import CaptionConfig, DenseCaptionConfig, PhotoConfig, SummarizeConfig
+from configs.preflight_model import check_budget, check_model
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import LocalLocation, key_fault, parse_store_uri
-
-PROMPTS_DIR = Path(__file__).parent / "prompts"
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 
 def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
@@ -35,16 +32,60 @@ def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> I
         yield from _input_root(config)
     if "store" not in skip:
         yield from _store("store", config.store)
-    if "checkpoint" not in skip:
-        yield from _checkpoint(config.checkpoint)
-    if "adapters" not in skip:
-        for adapter in config.adapters:
-            yield from _adapter(adapter)
-    if "device" not in skip:
-        yield from _device(config.device)
-    yield from _budgets(config)
-    if config.answer_key is not None and not Path(config.answer_key).is_file():
-        yield Fault("answer_key", f"there is no file {config.answer_key}", "give a JSON file, or leave it out")
+    yield from check_model(config.model, config.merge, config.engine, config.device, skip)
+    yield from check_budget(config.model, "summary", config.generation.max_new_tokens, "generation.max_new_tokens")
+    yield from _file("answer_key", config.answer_key, "give a JSON file, or leave it out")
+
+
+def check_summarize(config: SummarizeConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with what one photo's summary is told."""
+    if config.mission and "mission" not in skip:
+        yield from _known(config.mission)
+    yield from _photo(config, skip)
+    yield from check_budget(config.model, "summary", config.generation.max_new_tokens, "generation.max_new_tokens")
+
+
+def check_caption(config: CaptionConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with what one photo's caption is told."""
+    yield from _photo(config, skip)
+    yield from check_budget(config.model, "dense", config.dense.max_new_tokens, "dense.max_new_tokens")
+    yield from _file("font", config.font, "give a font file with Chinese characters, or leave it out")
+    if config.overlay is not None and not Path(config.overlay).absolute().parent.is_dir():
+        yield Fault("overlay", f"there is no folder {Path(config.overlay).parent}", "make it first")
+
+
+def check_dense_caption(config: DenseCaptionConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with a run of dense captions."""
+    if "input_root" not in skip:
+        yield from _folder(config.input_root)
+    if "store" not in skip:
+        yield from _store("store", config.store)
+    if config.name and "name" not in skip:
+        yield from _one_folder("name", config.name)
+    yield from check_model(config.model, config.merge, config.engine, config.device, skip)
+    yield from check_budget(config.model, "dense", config.dense.max_new_tokens, "dense.max_new_tokens")
+    yield from _file("font", config.font, "give a font file with Chinese characters, or leave it out")
+    yield from _file("dense_key", config.dense_key, "give a JSON file, or leave it out")
+
+
+def check_merge(config: MergeCheckpointConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with a merge."""
+    yield from check_model(config.model, config.merge, EngineConfig(), config.device, skip)
+    if config.model.merged is not None:
+        yield Fault("model.merged", "is what a merge makes", "leave it out")
+    elif not config.model.adapters and "model.adapters" not in skip:
+        yield Fault("model.adapters", "are not given", "give at least one LoRA adapter: --adapters")
+    if config.merge.probe_photos is not None and not Path(config.merge.probe_photos).is_dir():
+        yield Fault("merge.probe_photos", f"there is no folder {config.merge.probe_photos}", "give a folder of photos")
+
+
+def check_inspect(config: InspectConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+    """Everything wrong with what is to be looked at."""
+    if not config.checkpoint:
+        yield Fault("checkpoint", "is not given", "give the directory of a checkpoint or an adapter")
+    for where, folder in (("checkpoint", config.checkpoint), ("base", config.base)):
+        if folder and where not in skip and not Path(folder).is_dir():
+            yield Fault(where, f"there is no folder {folder}", "give a local directory; hubs are never asked")
 
 
 def check_stage_b(config: StageBConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
@@ -76,22 +117,43 @@ def _manifest(uri: str) -> Iterator[Fault]:
 
 
 def _mission(config: StageAConfig) -> Iterator[Fault]:
+    if not config.mission or not config.no_mission:
+        yield from _known(config.mission)
+    elif config.mission not in _mission_names():
+        yield from _one_folder("mission", config.mission)
+
+
+def _known(mission: str) -> Iterator[Fault]:
     try:
         missions = known_missions()
     except ConfigError as error:
         yield from error.faults
         return
-    if not config.mission:
+    if not mission:
         yield Fault("mission", "is not given", f"known missions: {', '.join(missions)}")
-    elif config.mission not in missions:
-        if config.no_mission:
-            fault = "it has a slash" if {"/", "\\"} & {*config.mission} else key_fault(config.mission)
-            if fault:
-                yield Fault("mission", f"{config.mission!r} cannot name a folder: {fault}", "give one folder's name")
-            return
-        near = nearest(config.mission, missions)
+    elif mission not in missions:
+        near = nearest(mission, missions)
         cure = f"did you mean {' or '.join(near)}?" if near else f"known missions: {', '.join(missions)}"
-        yield Fault("mission", f"there is no mission {config.mission!r}", cure)
+        yield Fault("mission", f"there is no mission {mission!r}", cure)
+
+
+def _one_folder(where: str, name: str) -> Iterator[Fault]:
+    fault = "it has a slash" if {"/", "\\"} & {*name} else key_fault(name)
+    if fault:
+        yield Fault(where, f"{name!r} cannot name a folder: {fault}", "give one folder's name")
+
+
+def _photo(config: PhotoConfig, skip: frozenset[str]) -> Iterator[Fault]:
+    if not config.image:
+        yield Fault("image", "is not given", "give a JPEG or PNG file")
+    elif not Path(config.image).is_file():
+        yield Fault("image", f"there is no file {config.image}", "give a JPEG or PNG file")
+    yield from check_model(config.model, config.merge, config.engine, config.device, skip)
+
+
+def _file(where: str, path: str | None, cure: str) -> Iterator[Fault]:
+    if path is not None and not Path(path).is_file():
+        yield Fault(where, f"there is no file {path}", cure)
 
 
 def _requeue(config: StageAConfig, uri: str) -> Iterator[Fault]:
@@ -110,21 +172,28 @@ def _requeue(config: StageAConfig, uri: str) -> Iterator[Fault]:
 
 
 def _input_root(config: StageAConfig) -> Iterator[Fault]:
-    if not config.input_root:
-        yield Fault("input_root", "is not given", "give the folder that holds the missions' photos")
+    faults = list(_folder(config.input_root))
+    yield from faults
+    if faults or config.mission not in _mission_names():
+        return
+    location = parse_store_uri(config.input_root)
+    if isinstance(location, LocalLocation):
+        root = Path(location.path).expanduser()
+        if not (root / config.mission).is_dir():
+            yield Fault("input_root", f"{root} has no folder {config.mission}", "photos belong in <root>/<mission>/...")
+
+
+def _folder(uri: str) -> Iterator[Fault]:
+    if not uri:
+        yield Fault("input_root", "is not given", "give the folder that holds the photos")
         return
     try:
-        location = parse_store_uri(config.input_root)
+        location = parse_store_uri(uri)
     except ValueError as error:
         yield Fault("input_root", str(error))
         return
-    if not isinstance(location, LocalLocation):
-        return
-    root = Path(location.path).expanduser()
-    if not root.is_dir():
-        yield Fault("input_root", f"there is no folder {config.input_root}", "give the folder that holds the missions")
-    elif config.mission in _mission_names() and not (root / config.mission).is_dir():
-        yield Fault("input_root", f"{root} has no folder {config.mission}", "photos belong in <root>/<mission>/...")
+    if isinstance(location, LocalLocation) and not Path(location.path).expanduser().is_dir():
+        yield Fault("input_root", f"there is no folder {uri}", "give the folder that holds the photos")
 
 
 def _mission_names() -> frozenset[str]:
@@ -149,79 +218,3 @@ def _store(field: str, uri: str) -> Iterator[Fault]:
         occupied = next((place for place in (path, *path.parents) if place.exists()), None)
         if occupied is not None and not occupied.is_dir():
             yield Fault(field, f"{occupied} is a file", "give a directory; it is made if it is not there")
-
-
-def _checkpoint(checkpoint: str) -> Iterator[Fault]:
-    if not checkpoint:
-        yield Fault("checkpoint", "is not given", "give the directory of a Qwen3-VL checkpoint")
-        return
-    folder = Path(checkpoint)
-    if not folder.is_dir():
-        yield Fault("checkpoint", f"there is no folder {checkpoint}", "give a local directory; hubs are never asked")
-        return
-    config = _json(folder / "config.json")
-    if config is None:
-        yield Fault("checkpoint", f"{folder}/config.json is missing or not JSON", "give a complete checkpoint")
-    elif config.get("model_type") != "qwen3_vl":
-        yield Fault("checkpoint", f"{folder} is a {config.get('model_type')!r}", "give a qwen3_vl checkpoint")
-    if not any(folder.glob("*.safetensors")):
-        yield Fault("checkpoint", f"{folder} holds no *.safetensors", "other weight formats are not loaded")
-    if not (folder / "tokenizer.json").is_file():
-        yield Fault("checkpoint", f"{folder}/tokenizer.json is missing", "copy it from the base checkpoint")
-    if not any((folder / name).is_file() for name in PROCESSOR_FILES):
-        yield Fault("checkpoint", f"{folder} has no {' or '.join(PROCESSOR_FILES)}", "copy it from the base checkpoint")
-
-
-def _adapter(adapter: str) -> Iterator[Fault]:
-    folder = Path(adapter)
-    if not folder.is_dir():
-        yield Fault("adapters", f"there is no folder {adapter}", "give local directories of LoRA adapters")
-    elif _json(folder / "adapter_config.json") is None:
-        yield Fault("adapters", f"{folder}/adapter_config.json is missing or not JSON", "give a PEFT adapter")
-    elif not (folder / "adapter_model.safetensors").is_file():
-        yield Fault("adapters", f"{folder}/adapter_model.safetensors is missing", "give a complete PEFT adapter")
-
-
-def _device(device: str) -> Iterator[Fault]:
-    if not device.startswith("cuda"):
-        return
-    count = cuda_device_count()
-    index = int(device.partition(":")[2] or 0)
-    if count == 0:
-        yield Fault("device", f"{device} asked for, but the driver offers no CUDA device", "use cpu or auto")
-    elif index >= count:
-        yield Fault("device", f"{device} asked for, but there are {count}", f"use cuda:0 to cuda:{count - 1}")
-
-
-def _budgets(config: StageAConfig) -> Iterator[Fault]:
-    model, new = config.model, config.generation.max_new_tokens
-    if model.min_pixels is not None and model.min_pixels > model.max_pixels:
-        yield Fault("model.min_pixels", f"{model.min_pixels} is more than max_pixels {model.max_pixels}", "lower it")
-    visual = model.max_pixels // VISUAL_TOKEN_PIXELS
-    # Chinese text is seldom denser than two characters a token; the engine counts exactly, photo by photo.
-    prompt = sum(len(path.read_text(encoding="utf-8")) for path in PROMPTS_DIR.glob("summary_*.md")) // 2
-    need = visual + prompt + new
-    text = (_json(Path(config.checkpoint or ".") / "config.json") or {}).get("text_config", {})
-    positions = text.get("max_position_embeddings") if isinstance(text, dict) else None
-    limit = model.max_model_len or positions
-    if limit is not None and need > limit:
-        yield Fault(
-            "model.max_model_len",
-            f"{limit} cannot hold {visual} visual tokens (max_pixels {model.max_pixels}), "
-            f"a prompt of about {prompt} and max_new_tokens {new}",
-            f"raise it to {need}, or lower max_pixels or max_new_tokens",
-        )
-    if model.max_model_len and positions and model.max_model_len > positions:
-        yield Fault(
-            "model.max_model_len",
-            f"{model.max_model_len} is more than the checkpoint's {positions} positions",
-            f"lower it to {positions}",
-        )
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,34 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.errors import ConfigError, Fault
-from configs.preflight import check_stage_a, check_stage_b, check_verify
+from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
+from configs.preflight import (
+    check_caption,
+    check_dense_caption,
+    check_inspect,
+    check_merge,
+    check_stage_a,
+    check_stage_b,
+    check_summarize,
+    check_verify,
+)
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 
 ENV_PREFIX = "FIELDCHECK_"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
+_KINDS: tuple[type[BaseModel], ...] = (
+    StageAConfig,
+    StageBConfig,
+    SummarizeConfig,
+    CaptionConfig,
+    DenseCaptionConfig,
+    MergeCheckpointConfig,
+    InspectConfig,
+)
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 _ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore")
@@ -57,6 +77,31 @@ def load_verify(given: Mapping[str, Any], profile: str | None = None) -> VerifyC
     return _load(VerifyConfig, check_verify, given, profile)
 
 
+def load_summarize(given: Mapping[str, Any], profile: str | None = None) -> SummarizeConfig:
+    """What `fieldcheck summarize` is told; like `load_stage_a`."""
+    return _load(SummarizeConfig, check_summarize, given, profile)
+
+
+def load_caption(given: Mapping[str, Any], profile: str | None = None) -> CaptionConfig:
+    """What `fieldcheck caption` is told; like `load_stage_a`."""
+    return _load(CaptionConfig, check_caption, given, profile)
+
+
+def load_dense_caption(given: Mapping[str, Any], profile: str | None = None) -> DenseCaptionConfig:
+    """One frozen configuration of a dense-caption run; like `load_stage_a`."""
+    return _load(DenseCaptionConfig, check_dense_caption, given, profile)
+
+
+def load_merge(given: Mapping[str, Any], profile: str | None = None) -> MergeCheckpointConfig:
+    """What `fieldcheck merge` is told; like `load_stage_a`."""
+    return _load(MergeCheckpointConfig, check_merge, given, profile)
+
+
+def load_inspect(given: Mapping[str, Any], profile: str | None = None) -> InspectConfig:
+    """What `fieldcheck inspect` is told; like `load_stage_a`."""
+    return _load(InspectConfig, check_inspect, given, profile)
+
+
 def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
     """The layers of one configuration class, merged key by key into one raw mapping, and what is wrong with the
     profile file."""
@@ -67,7 +112,7 @@ def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) 
         model_config = _ENV
 
     # A profile may serve several commands: what only another one knows is not for this one.
-    elsewhere = {*StageAConfig.model_fields, *StageBConfig.model_fields} - {*kind.model_fields}
+    elsewhere = {name for other in _KINDS for name in other.model_fields} - {*kind.model_fields}
     merged: dict[str, Any] = {key: deepcopy(value) for key, value in values.items() if key not in elsewhere}
     for source in (partial(DotEnvSettingsSource, env_file=".env"), EnvSettingsSource):
         try:
@@ -125,12 +170,23 @@ def _load(
     profile: str | None,
 ) -> ConfigT:
     raw, faults = merge(kind, given, profile)
+    faults += _secrets(given)
     config, more = validate(kind, raw)
     faulty = frozenset(fault.where for fault in more)
     faults = [*faults, *more, *check(config, faulty)]
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _secrets(given: Mapping[str, Any]) -> Iterator[Fault]:
+    """Flags are in the list of processes, and a flow's parameters are kept with its run: no place for a secret."""
+    engine = given.get("engine")
+    endpoint = engine.get("endpoint") if isinstance(engine, Mapping) else None
+    if isinstance(endpoint, Mapping) and endpoint.get("api_key"):
+        where = ("engine", "endpoint", "api_key")
+        cure = f"set {_variable(where)}, or name a Prefect Secret block as engine.endpoint.api_key_block"
+        yield Fault(".".join(where), "is a secret, and what is typed here is not kept secret", cure)
 
 
 def _of_requeued_run(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -191,7 +247,7 @@ def _fault(place: tuple[int | str, ...], message: str, kind: str, value: object)
     message = message.removeprefix("Value error, ")
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     # A rejected endpoint may carry a password: what was given for S3 is not repeated.
-    got = "" if place[0] == "s3" else f", got {shown}"
+    got = "" if place[0] == "s3" or place[-1] == "api_key" else f", got {shown}"
     return Fault(where, f"{message[0].lower()}{message[1:]}{got}", f"environment: {_variable(place)}")
 
 

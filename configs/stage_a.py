@@ -13,6 +13,7 @@ from configs.parts import (
     HandOffConfig,
     InputConfig,
     LadderConfig,
+    MergeConfig,
     ModelConfig,
     Part,
     PublishingConfig,
@@ -26,8 +27,6 @@ class StageAConfig(Part):
     mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
     input_root: str = Field("", description="Where the missions' photos are: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-    checkpoint: str = Field("", description="Directory of a Qwen3-VL checkpoint, base or merged; never a hub name.")
-    adapters: tuple[str, ...] = Field((), description="Directories of LoRA adapters, applied on top of the checkpoint.")
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a free GPU."
     )
@@ -50,10 +49,11 @@ class StageAConfig(Part):
     answer_key: str | None = Field(
         None, description="JSON file with the right summaries; the run then reports its exact-match rate."
     )
-    model: ModelConfig = Field(default_factory=ModelConfig, description="How the checkpoint is loaded.")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="Which checkpoint is run, and how.")
+    merge: MergeConfig = Field(default_factory=MergeConfig, description="Merging adapters into their base.")
     generation: GenerationConfig = Field(default_factory=GenerationConfig, description="How text is decoded.")
     ladder: LadderConfig = Field(default_factory=LadderConfig, description="Retries of a bad summary.")
-    engine: EngineConfig = Field(default_factory=EngineConfig, description="Batches and preparation.")
+    engine: EngineConfig = Field(default_factory=EngineConfig, description="Which engine, its batches and preparation.")
     inputs: InputConfig = Field(default_factory=InputConfig, description="What verification accepts.")
     publishing: PublishingConfig = Field(
         default_factory=PublishingConfig, description="Bad photos, and other runs of the mission."

@@ -116,6 +116,9 @@ def make_summarised(
         "completion_tokens": 9,
         "width": 64,
         "height": 48,
+        "shown_width": 64,
+        "shown_height": 64,
+        "scaled_by": None,
         "attempts": 1,
         "engine": "table",
     }
@@ -229,5 +232,5 @@ def make_given(base: Path) -> dict[str, Any]:
         "mission": MISSION,
         "input_root": str(base / "photos"),
         "store": str(base / "store"),
-        "checkpoint": str(make_checkpoint(base / "checkpoint")),
+        "model": {"base": str(make_checkpoint(base / "checkpoint"))},
     }

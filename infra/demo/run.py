@@ -43,11 +43,11 @@ def main() -> int:
     given: dict[str, Any] = {
         "input_root": str(root / "photos"),
         "store": str(root / "store"),
-        "checkpoint": str(root / "checkpoint"),
+        "model": {"base": str(root / "checkpoint")},
         "answer_key": str(root / "photos" / "answer_key.json"),
     }
     if options.adapter:
-        given["adapters"] = [str(root / "adapter")]
+        given["model"]["adapters"] = [str(root / "adapter")]
         given["answer_key"] = str(root / "photos" / "answer_key_adapter.json")
     summaries = []
     for mission in MISSIONS:

@@ -183,14 +183,15 @@ def _manifest(run: RunInput, counts: Counts, files: Sequence[LocalFile]) -> RunM
         adapters=run.identity.adapters,
         prompt=run.identity.prompt,
         settings=run.identity.settings,
-        versions=_versions(),
+        versions=versions(),
         counts=counts,
         files=tuple(file.entry for file in files),
     )
     return manifest.model_copy(update={"run_id": derive_run_id(manifest)})
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of the packages that can change a text, as far as they are installed."""
     found: dict[str, str] = {}
     for name in VERSIONED:
         with suppress(PackageNotFoundError):

@@ -46,19 +46,19 @@ def run_markdown(
         ("Manifest", f"`{published.uri}`"),
         ("sha256", f"`{published.sha256}`"),
     ]
-    lines = [f"# {_safe(manifest.mission)}", "", "| | |", "| --- | --- |"]
+    lines = [f"# {safe(manifest.mission)}", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in rows]
     lines += ["", "## Quarantine", ""]
     rows_of_reasons = reasons(quarantine)
     if rows_of_reasons:
         lines += ["| kind | reason | count | first |", "| --- | --- | --- | --- |"]
         for row in rows_of_reasons:
-            lines.append(f"| {row['kind']} | {row['reason']} | {row['count']} | {_safe(row['first'])} |")
+            lines.append(f"| {row['kind']} | {row['reason']} | {row['count']} | {safe(row['first'])} |")
     else:
         lines.append("Nothing was quarantined.")
     lines += ["", "## Samples", "", "| group | photo | summary |", "| --- | --- | --- |"]
     lines += [
-        f"| {_safe(record.group_id)} | {_safe(name)} | {_safe(text)} |"
+        f"| {safe(record.group_id)} | {safe(name)} | {safe(text)} |"
         for record in samples
         for name, text in zip(record.images, record.per_image.values(), strict=True)
     ]
@@ -97,7 +97,7 @@ def quarantine_rows(quarantine: Iterable[QuarantineEntry], most: int = 200) -> l
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~<>&:]")
 
 
-def _safe(text: str) -> str:
-    """Names and summaries are not trusted: no markup, no link and no table cell or line of their own."""
+def safe(text: str) -> str:
+    """Text from the field as markdown: not trusted, so no markup, no link and no table cell or line of its own."""
     # Backslashes and not HTML entities: Prefect's page shows those as they are written.
     return _MARKUP.sub(r"\\\g<0>", on_one_line(text))

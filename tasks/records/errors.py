@@ -17,11 +17,17 @@
     |   +-- InputRejected               a strict run met a rejected group
     |   +-- NothingToDo                 no group at all under the input root
     +-- CheckpointError                 weights, tokenizer, processor, adapter
+    |   +-- CheckpointMisaligned        tokenizer, template or processor is not the base's; names the files
+    |   +-- MergeFailed                 ms-swift's export failed, took too long, or left something else
+    |   +-- ParityTooLow                the merged checkpoint does not say what the adapter says
     +-- EngineError                     inference
     |   +-- EngineUnavailable (retry)   the engine or its server is restarting
     |   +-- DeviceOutOfMemory (retry)   a smaller batch can fit
+    |   +-- EngineMissing               the package behind a back end is not installed
+    |   +-- EndpointRefused             the server refuses the request: key, model, length
     +-- OutputError                     what we publish or are handed
         +-- RecordError                 a line that is not a valid record
+        +-- CaptionInvalid              a dense caption that breaks its rules; carries every violation
         +-- ManifestError               a manifest or a file under it does not check out
         +-- Unaccounted                 a photo neither summarised nor quarantined
         +-- TooMuchQuarantined          more groups in quarantine than the run may lose
@@ -39,18 +45,24 @@ from configs.errors import ConfigError, FieldcheckError
 from tasks.records.reasons import Reason
 
 __all__ = [
+    "CaptionInvalid",
     "CheckpointError",
+    "CheckpointMisaligned",
     "ConfigError",
     "DeviceOutOfMemory",
+    "EndpointRefused",
     "EngineError",
+    "EngineMissing",
     "EngineUnavailable",
     "FieldcheckError",
     "InputError",
     "InputRejected",
     "ManifestError",
+    "MergeFailed",
     "MissionBusy",
     "NothingToDo",
     "OutputError",
+    "ParityTooLow",
     "PhotoError",
     "RecordError",
     "Superseded",
@@ -87,6 +99,25 @@ class CheckpointError(FieldcheckError):
     """A checkpoint or adapter is incomplete, unreadable or does not fit."""
 
 
+class CheckpointMisaligned(CheckpointError):
+    """Files of an adapter or a merged checkpoint that must equal the base's do not; `files` names them."""
+
+    def __init__(self, message: str, files: tuple[str, ...] = ()) -> None:
+        self.files = files
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[CheckpointMisaligned], tuple[str, tuple[str, ...]]]:
+        return type(self), (str(self), self.files)
+
+
+class MergeFailed(CheckpointError):
+    """Merging adapters into their base failed; nothing that looks merged is left."""
+
+
+class ParityTooLow(CheckpointError):
+    """A merged checkpoint does not say what base and adapters say, on more probe photos than allowed."""
+
+
 class EngineError(FieldcheckError):
     """Inference failed."""
 
@@ -103,12 +134,31 @@ class DeviceOutOfMemory(EngineError):
     retryable: ClassVar[bool] = True
 
 
+class EngineMissing(EngineError):
+    """The package that an engine or a back end needs is not installed."""
+
+
+class EndpointRefused(EngineError):
+    """The server understood the request and will not answer it."""
+
+
 class OutputError(FieldcheckError):
     """Something that we publish, or were handed as published, does not check out."""
 
 
 class RecordError(OutputError):
     """A line of a JSONL file is not a valid record; the message names file and line."""
+
+
+class CaptionInvalid(OutputError):
+    """A dense caption that breaks its rules; `violations` names each, with the object it is in."""
+
+    def __init__(self, violations: tuple[str, ...]) -> None:
+        self.violations = violations
+        super().__init__("; ".join(violations))
+
+    def __reduce__(self) -> tuple[type[CaptionInvalid], tuple[tuple[str, ...]]]:
+        return type(self), (self.violations,)
 
 
 class ManifestError(OutputError):

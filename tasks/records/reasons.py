@@ -32,6 +32,8 @@ class Reason(StrEnum):
     """The bytes that the model was to see are not those that were verified."""
     SUMMARY_INVALID = "summary_invalid"
     """The model answered, the retry ladder ended, and no answer obeyed the grammar."""
+    CAPTION_INVALID = "caption_invalid"
+    """The model answered, and the dense caption breaks its rules."""
     # groups
     EMPTY_GROUP = "empty_group"
     """A group folder without any photo."""

@@ -14,6 +14,9 @@ from tasks.records.reasons import Reason
 
 SCHEMA_VERSION: Literal[1] = 1
 
+ScaledBy = Literal["max_pixels", "max_model_len"]
+"""The setting that a photo was scaled down for."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -50,7 +53,11 @@ class StageARecord(Record):
 
 
 class Summarised(Record):
-    """What is known of one summarised photo; a line of a shard. Identified by `work_key`, whatever group it is in."""
+    """What is known of one summarised photo; a line of a shard. Identified by `work_key`, whatever group it is in.
+
+    `width` and `height` are of the upright photo in pixels, `shown_width` and `shown_height` of what the model saw of
+    it; `scaled_by` names the setting that the photo was too large for, if there is one.
+    """
 
     work_key: Sha256
     sha256: Sha256
@@ -61,6 +68,9 @@ class Summarised(Record):
     completion_tokens: int = Field(ge=0)
     width: int = Field(ge=1)
     height: int = Field(ge=1)
+    shown_width: int = Field(ge=1)
+    shown_height: int = Field(ge=1)
+    scaled_by: ScaledBy | None
     attempts: int = Field(ge=1)
     engine: str
     violations: tuple[str, ...] = ()
@@ -108,6 +118,9 @@ class Provenance(Record):
     size: int
     width: int
     height: int
+    shown_width: int
+    shown_height: int
+    scaled_by: ScaledBy | None
     visual_tokens: int
     prompt_tokens: int
     completion_tokens: int

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from unicodedata import category
 
+from tasks.records.signs import LINE_END, SPECIAL_TOKEN
+
 GRAMMAR_VERSION = 1
 """Part of a photo's work key: raise it when a rule changes which texts are accepted."""
 
@@ -25,9 +27,7 @@ _REMARK = "备注"
 _REMARK_START = "备注: "
 _ENTRY = re.compile(r"(?P<description>[^×]+)×(?P<count>[1-9][0-9]{0,8})")
 _ALMOST_ENTRY = re.compile(r".*[×xX*✕✖]\s*[0-9０-９一二两三四五六七八九十]+\s*")
-_SPECIAL = re.compile(r"<\|[^|>]*\|>|</?(?:think|tool_call|tool_response|ref|box|quad)>")
 _NUMBERS = re.compile(r"[\[(（【]\s*-?\d+(?:\.\d+)?(?:(?:\s+|\s*[,，、;；]\s*)-?\d+(?:\.\d+)?)+\s*[\])）】]")
-_LINE_ENDS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Violation(StrEnum):
@@ -126,9 +126,9 @@ def read(text: str, *, cut_off: bool = False) -> Reading:
 def _line_violations(text: str) -> list[Violation]:
     """Rules for the line as a whole."""
     rules = (
-        (Violation.SPECIAL_TOKEN, bool(_SPECIAL.search(text))),
-        (Violation.MULTIPLE_LINES, bool(_LINE_ENDS.search(text))),
-        (Violation.CONTROL_CHARACTER, any(category(char) in {"Cc", "Cs"} for char in _LINE_ENDS.sub("", text))),
+        (Violation.SPECIAL_TOKEN, bool(SPECIAL_TOKEN.search(text))),
+        (Violation.MULTIPLE_LINES, bool(LINE_END.search(text))),
+        (Violation.CONTROL_CHARACTER, any(category(char) in {"Cc", "Cs"} for char in LINE_END.sub("", text))),
         (Violation.JSON, text.lstrip().startswith(("{", "[", "```"))),
         (Violation.COORDINATES, bool(_NUMBERS.search(text))),
         (Violation.FINAL_PERIOD, text.rstrip().endswith("。")),

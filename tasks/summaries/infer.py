@@ -12,12 +12,12 @@ from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Reques
 from tasks.records.errors import PhotoError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
+from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.grammar import Violation, read
 from tasks.summaries.ladder import first_rung, retry_rungs
-from tasks.summaries.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,9 @@ def _judge(item: WorkItem, answer: Completion, engine: str, attempts: int) -> Su
         completion_tokens=answer.completion_tokens,
         width=answer.width,
         height=answer.height,
+        shown_width=answer.shown_width,
+        shown_height=answer.shown_height,
+        scaled_by=answer.scaled_by,
         attempts=attempts,
         engine=engine,
         violations=tuple(violation.value for violation in reading.violations),

@@ -7,23 +7,21 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from configs.stage_a import StageAConfig
+from tasks.checkpoints.spec import text_settings
 from tasks.ledger.groups import Groups, State
 from tasks.ledger.works import Works
 from tasks.records.jsonl import canonical
+from tasks.records.prompts import Prompt
 from tasks.records.stage_a import RunManifest
 from tasks.records.work import Identity, Shard, WorkItem
 from tasks.summaries.grammar import GRAMMAR_VERSION
-from tasks.summaries.prompts import Prompt
 
 
-def text_settings(config: StageAConfig, dtype: str) -> dict[str, object]:
-    """The settings that can change a text. Device, batch size and workers are not among them."""
+def settings_of(config: StageAConfig, dtype: str) -> dict[str, object]:
+    """The settings that can change a summary."""
     return {
         "grammar": GRAMMAR_VERSION,
-        "dtype": dtype,
-        "max_pixels": config.model.max_pixels,
-        "min_pixels": config.model.min_pixels,
-        "max_model_len": config.model.max_model_len,
+        **text_settings(config.model, config.engine, dtype),
         "generation": config.generation.model_dump(mode="json"),
         "ladder": config.ladder.model_dump(mode="json"),
     }
@@ -31,7 +29,7 @@ def text_settings(config: StageAConfig, dtype: str) -> dict[str, object]:
 
 def identity(config: StageAConfig, prompt: Prompt, checkpoint: str, adapters: tuple[str, ...], dtype: str) -> Identity:
     """The identity of a run's texts, from its configuration and the fingerprints of what was resolved."""
-    return Identity(prompt.digest, checkpoint, adapters, text_settings(config, dtype))
+    return Identity(prompt.digest, checkpoint, adapters, settings_of(config, dtype))
 
 
 def differences(ours: Identity, manifest: RunManifest) -> list[str]:

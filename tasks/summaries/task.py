@@ -15,7 +15,8 @@ from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
-from tasks.engines.open import EngineSpec, close_engines, open_engine
+from tasks.checkpoints.spec import engine_spec
+from tasks.engines.open import close_engines, open_engine
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
@@ -26,11 +27,12 @@ from tasks.publishing.shards import Receipt, read_shard, write_shard
 from tasks.records.errors import EngineError
 from tasks.records.photos import on_one_line
 from tasks.records.progress import Progress
+from tasks.records.prompts import Prompt
 from tasks.records.retry import RETRIED, is_retryable
 from tasks.records.work import Identity, Shard
 from tasks.summaries.infer import Asking, summarise
 from tasks.summaries.plan import differences, identity, plan_shards, plan_work
-from tasks.summaries.prompts import Prompt, summary_prompt
+from tasks.summaries.prompts import summary_prompt
 from tasks.summaries.score import read_answer_key, score
 
 _LOGGED = 20
@@ -164,17 +166,7 @@ def _infer(
 ) -> Receipt:
     log = get_run_logger()
     began = time.monotonic()
-    engine = open_engine(
-        EngineSpec(
-            checkpoint=checkpoint.path,
-            adapters=checkpoint.adapters,
-            fingerprint=(checkpoint.fingerprint, *checkpoint.adapter_fingerprints),
-            device=config.device,
-            model=config.model.model_copy(update={"dtype": checkpoint.dtype}),
-            engine=config.engine,
-            inputs=config.inputs,
-        )
-    )
+    engine = open_engine(engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device))
     loaded = time.monotonic()
     progress.start()
     root = open_store(config.input_root, config.s3)

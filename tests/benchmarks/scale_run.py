@@ -18,6 +18,7 @@ from typing import Any
 import tasks.engines.open
 import tasks.inputs.task
 from blocks.local_store import LocalStore
+from configs.parts import ModelConfig
 from flows.stage_a import stage_a
 from tasks.engines.protocol import Completion, Request, Result
 from tests.benchmarks.tiny_photos import SHARD_PHOTOS
@@ -38,7 +39,7 @@ class InstantEngine:
         for request in requests:
             request.read()
             width, height = request.size or (1, 1)
-            yield Completion(request.id, "BBU设备×1", "stop", 200, 6, 9, width, height)
+            yield Completion(request.id, "BBU设备×1", "stop", 200, 6, 9, width, height, width, height)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -140,7 +141,7 @@ def main() -> int:
         mission=MISSION,
         input_root=str(folder / "photos"),
         store=str(folder / "store"),
-        checkpoint=str(folder / "checkpoint"),
+        model=ModelConfig(base=str(folder / "checkpoint")),
         device="cpu",
         shard_photos=SHARD_PHOTOS,
     )

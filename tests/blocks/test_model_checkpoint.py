@@ -27,12 +27,10 @@ class TestStandards(BlockStandardTestSuite):
 
 
 def test_what_a_run_gets() -> None:
-    assert ModelCheckpoint(checkpoint="/models/base").as_config() == {"checkpoint": "/models/base", "adapters": []}
+    assert ModelCheckpoint(checkpoint="/models/base").as_config() == {"model": {"base": "/models/base", "adapters": []}}
     full = ModelCheckpoint(checkpoint="/models/base", adapters=["/models/a", "/models/b"], dtype="bfloat16", note="n")
     assert full.as_config() == {
-        "checkpoint": "/models/base",
-        "adapters": ["/models/a", "/models/b"],
-        "dtype": "bfloat16",
+        "model": {"base": "/models/base", "adapters": ["/models/a", "/models/b"], "dtype": "bfloat16"}
     }
 
 

@@ -56,7 +56,7 @@ def test_four_faults_are_told_in_one_message_before_anything_heavy_is_imported(t
     assert done.stdout == ""
     assert imported == []
     assert "4 faults" in done.stderr
-    for place in ("mission: ", "input_root: ", "checkpoint: ", "generation.temperature: "):
+    for place in ("mission: ", "input_root: ", "model.base: ", "generation.temperature: "):
         assert f"  - {place}" in done.stderr
     assert MISSION in done.stderr
     assert "Traceback" not in done.stderr
@@ -135,7 +135,7 @@ def test_switches_and_lists_are_typed_as_flags() -> None:
     given = parse(["stage-a", "--no-mission", "--no-verify-inputs", "--adapters", "a", "--adapters", "b"]).given()
     assert given["no_mission"] in (True, "true", "True")
     assert given["verify_inputs"] in (False, "false", "False")
-    assert list(given["adapters"]) == ["a", "b"]
+    assert list(given["model"]["adapters"]) == ["a", "b"]
 
 
 def test_the_profile_is_no_setting() -> None:
@@ -197,6 +197,7 @@ def test_two_bad_values_of_one_list_are_no_traceback(capsys: pytest.CaptureFixtu
 
 def test_a_prefect_server_that_is_gone_is_told_in_a_line(told: dict[str, Any], tmp_path: Path) -> None:
     nobody = free_port()
+    told["model.base"] = told.pop("model")["base"]
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "stage-a", *(f"--{n.replace('_', '-')}={v}" for n, v in told.items())],
         env=os.environ | {"PREFECT_API_URL": f"http://127.0.0.1:{nobody}/api", "PREFECT_HOME": str(tmp_path)},

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import configs.preflight as preflight
+import configs.preflight_model as preflight
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
+from configs.parts import ModelConfig
 from configs.preflight import check_stage_a
 from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
@@ -19,7 +21,8 @@ from tests.builders import MISSION, make_adapter, make_checkpoint
 
 def faults_of(told: dict[str, Any], **changes: Any) -> list[Fault]:
     """What is wrong with a configuration."""
-    return list(check_stage_a(StageAConfig.model_validate({**told, **changes})))
+    model = {**told["model"], **changes.pop("model", {})}
+    return list(check_stage_a(StageAConfig.model_validate({**told, **changes, "model": model})))
 
 
 def only(faults: list[Fault], where: str) -> Fault:
@@ -34,7 +37,7 @@ def test_nothing_is_wrong_with_a_good_configuration(told: dict[str, Any]) -> Non
 
 def test_everything_that_must_be_told_is_asked_for_at_once() -> None:
     faults = list(check_stage_a(StageAConfig()))
-    assert [fault.where for fault in faults] == ["mission", "input_root", "store", "checkpoint"]
+    assert [fault.where for fault in faults] == ["mission", "input_root", "store", "model.base"]
     assert all(fault.what == "is not given" and fault.cure for fault in faults)
 
 
@@ -100,40 +103,42 @@ def test_a_store_cannot_be_a_file_nor_below_one(told: dict[str, Any], tmp_path: 
     ],
 )
 def test_a_checkpoint_that_lacks_a_piece_is_named_with_it(told: dict[str, Any], name: str, what: str) -> None:
-    (Path(told["checkpoint"]) / name).unlink()
-    fault = only(faults_of(told), "checkpoint")
+    (Path(told["model"]["base"]) / name).unlink()
+    fault = only(faults_of(told), "model.base")
     assert what in fault.what
-    assert told["checkpoint"] in fault.what
+    assert told["model"]["base"] in fault.what
 
 
 def test_an_empty_checkpoint_lacks_every_piece_at_once(told: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert [fault.where for fault in faults_of(told, checkpoint=str(tmp_path / "empty"))] == ["checkpoint"] * 4
+    assert [fault.where for fault in faults_of(told, model={"base": str(tmp_path / "empty")})] == ["model.base"] * 4
 
 
 def test_either_name_of_the_processors_file_will_do(told: dict[str, Any]) -> None:
-    folder = Path(told["checkpoint"])
+    folder = Path(told["model"]["base"])
     (folder / "preprocessor_config.json").rename(folder / "processor_config.json")
     assert faults_of(told) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"model_type": "llama"}', "{}", "[" * 100_000])
 def test_a_checkpoint_of_another_kind_is_refused(told: dict[str, Any], text: str) -> None:
-    (Path(told["checkpoint"]) / "config.json").write_text(text)
-    only(faults_of(told), "checkpoint")
+    (Path(told["model"]["base"]) / "config.json").write_text(text)
+    only(faults_of(told), "model.base")
 
 
 def test_a_hub_name_is_never_asked_for(told: dict[str, Any]) -> None:
-    assert "hubs are never asked" in only(faults_of(told, checkpoint="Qwen/Qwen3-VL-4B-Instruct"), "checkpoint").cure
+    fault = only(faults_of(told, model={"base": "Qwen/Qwen3-VL-4B-Instruct"}), "model.base")
+    assert "hubs are never asked" in fault.cure
 
 
 def test_every_adapter_is_looked_at(told: dict[str, Any], tmp_path: Path) -> None:
     good, bare, empty = make_adapter(tmp_path / "good"), make_adapter(tmp_path / "bare"), tmp_path / "empty"
     (bare / "adapter_model.safetensors").unlink()
     empty.mkdir()
-    assert faults_of(told, adapters=[str(good)]) == []
-    faults = faults_of(told, adapters=[str(tmp_path / "nowhere"), str(good), str(empty), str(bare)])
-    assert [fault.where for fault in faults] == ["adapters"] * 3
+    assert faults_of(told, model={"adapters": [str(good)]}) == []
+    adapters = [str(tmp_path / "nowhere"), str(good), str(empty), str(bare)]
+    faults = faults_of(told, model={"adapters": adapters})
+    assert [fault.where for fault in faults] == ["model.adapters"] * 3
     assert ["nowhere" in faults[0].what, "empty" in faults[1].what, "bare" in faults[2].what] == [True] * 3
 
 
@@ -177,30 +182,79 @@ def test_the_smallest_photo_cannot_be_larger_than_the_largest(told: dict[str, An
     only(faults_of(told, model={"min_pixels": 4097, "max_pixels": 4096}), "model.min_pixels")
 
 
-def test_photo_prompt_and_answer_must_fit_the_model(told: dict[str, Any]) -> None:
+def test_the_smallest_photo_prompt_and_answer_must_fit_the_model(told: dict[str, Any]) -> None:
     small = {"model": {"max_pixels": 1024 * 100, "max_model_len": 100}, "generation": {"max_new_tokens": 50}}
-    fault = only(faults_of(told, **small), "model.max_model_len")
+    fault = only(faults_of(told, **deepcopy(small)), "model.max_model_len")
     need = int(fault.cure.split()[3].rstrip(","))
-    assert need > 150
+    assert need > 54
     small["model"]["max_model_len"] = need
-    assert faults_of(told, **small) == []
+    assert faults_of(told, **deepcopy(small)) == [], "a larger photo is scaled down"
     small["model"]["max_model_len"] = need - 1
-    only(faults_of(told, **small), "model.max_model_len")
+    only(faults_of(told, **deepcopy(small)), "model.max_model_len")
 
 
 def test_a_budget_counts_against_the_checkpoints_positions(told: dict[str, Any], tmp_path: Path) -> None:
-    folder = str(make_checkpoint(tmp_path / "short", positions=1024))
-    fault = only(faults_of(told, checkpoint=folder), "model.max_model_len")
-    assert fault.what.startswith("1024 cannot hold 980 visual tokens")
-    fault = only(faults_of(told, checkpoint=folder, model={"max_model_len": 4096}), "model.max_model_len")
-    assert "more than the checkpoint's 1024 positions" in fault.what
-    assert faults_of(told, checkpoint=folder, model={"max_pixels": 65_536, "max_model_len": 1024}) == []
+    folder = str(make_checkpoint(tmp_path / "short", positions=128))
+    fault = only(faults_of(told, model={"base": folder}), "model.max_model_len")
+    assert fault.what.startswith("128 cannot hold a prompt of about")
+    fault = only(faults_of(told, model={"base": folder, "max_model_len": 4096}), "model.max_model_len")
+    assert "more than the checkpoint's 128 positions" in fault.what
+    long = str(make_checkpoint(tmp_path / "long", positions=1024))
+    assert faults_of(told, model={"base": long, "max_model_len": 1024}) == []
+
+
+def test_a_merged_checkpoint_holds_its_adapters(told: dict[str, Any], tmp_path: Path) -> None:
+    merged, adapter = str(make_checkpoint(tmp_path / "merged")), str(make_adapter(tmp_path / "adapter"))
+    assert faults_of(told, model={"merged": merged}) == []
+    assert faults_of(told, model={"merged": merged, "base": ""}) == []
+    only(faults_of(told, model={"merged": merged, "adapters": [adapter]}), "model.adapters")
+    only(faults_of(told, model={"merged": str(tmp_path / "nowhere")}), "model.merged")
+
+
+def test_only_adapters_can_be_merged(told: dict[str, Any], tmp_path: Path) -> None:
+    only(faults_of(told, merge={"enabled": True}), "merge.enabled")
+    adapter = str(make_adapter(tmp_path / "adapter"))
+    assert faults_of(told, merge={"enabled": True}, model={"adapters": [adapter]}) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "where"),
+    [
+        ({"kind": "swift"}, None),
+        ({"kind": "transformers", "backend": "vllm"}, "engine.backend"),
+        ({"kind": "swift", "backend": "lmdeploy"}, "engine.backend"),
+        ({"kind": "endpoint"}, "engine.endpoint.url"),
+        ({"kind": "endpoint", "endpoint": {"url": "gpu-7:8000"}}, "engine.endpoint.url"),
+        ({"kind": "endpoint", "endpoint": {"url": "http://me:secret@gpu-7/v1"}}, "engine.endpoint.url"),
+        ({"kind": "endpoint", "endpoint": {"url": "http://gpu-7:8000/v1"}}, None),
+    ],
+)
+def test_an_engine_must_be_there(told: dict[str, Any], engine: dict[str, Any], where: str | None) -> None:
+    faults = faults_of(told, engine=engine)
+    assert [fault.where for fault in faults] == ([where] if where else [])
+    assert "secret" not in str(faults)
+
+
+def test_an_endpoint_needs_no_checkpoint(told: dict[str, Any]) -> None:
+    engine = {"kind": "endpoint", "endpoint": {"url": "http://gpu-7:8000/v1"}}
+    assert faults_of(told, engine=engine, model={"base": ""}) == []
+
+
+@pytest.mark.parametrize("asked", ["int8", "int4"])
+def test_quantised_weights_are_refused_where_they_cannot_run(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setattr(preflight, "cuda_device_count", lambda: 0)
+    assert "needs a CUDA device" in only(faults_of(told, model={"quantisation": asked}), "model.quantisation").what
+    monkeypatch.setattr(preflight, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    assert "bitsandbytes" in only(faults_of(told, model={"quantisation": asked}), "model.quantisation").what
 
 
 @pytest.mark.parametrize("text_config", [None, [], {}, {"max_position_embeddings": None}])
 def test_a_checkpoint_that_says_nothing_of_positions_sets_no_bound(told: dict[str, Any], text_config: object) -> None:
     config = {"model_type": "qwen3_vl", "text_config": text_config}
-    (Path(told["checkpoint"]) / "config.json").write_text(json.dumps(config))
+    (Path(told["model"]["base"]) / "config.json").write_text(json.dumps(config))
     assert faults_of(told) == []
 
 
@@ -211,8 +265,9 @@ def test_an_answer_key_must_be_there(told: dict[str, Any], tmp_path: Path) -> No
 
 
 def test_what_is_known_to_be_faulty_is_not_judged_again(told: dict[str, Any]) -> None:
-    names = frozenset({"mission", "input_root", "store", "checkpoint", "adapters", "device"})
-    assert list(check_stage_a(StageAConfig(adapters=("nowhere",), device="cuda:99"), skip=names)) == []
+    names = frozenset({"mission", "input_root", "store", "model.base", "model.adapters.0", "device"})
+    config = StageAConfig(model=ModelConfig(adapters=("nowhere",)), device="cuda:99")
+    assert list(check_stage_a(config, skip=names)) == []
 
 
 QUARANTINE = f"stage_a/{MISSION}/runs/0123456789abcdef/quarantine.jsonl"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from configs.errors import ConfigError, Fault
+from configs.photo import DenseCaptionConfig
 from configs.settings import PROFILES_DIR, load_stage_a, load_stage_b, load_verify, read_profile
 from configs.stage_a import StageAConfig
 from tests.builders import MISSION, published_run
@@ -97,7 +98,10 @@ def test_the_profile_can_be_named_in_every_layer(
 def test_a_shipped_profile_has_known_settings_only(path: Path) -> None:
     values, faults = read_profile(path.stem)
     assert faults == []
-    StageAConfig.model_validate(values)
+    for kind in (StageAConfig, DenseCaptionConfig):
+        known = {**StageAConfig.model_fields, **DenseCaptionConfig.model_fields}
+        assert set(values) <= set(known)
+        kind.model_validate({key: value for key, value in values.items() if key in kind.model_fields})
 
 
 def test_an_empty_profile_says_nothing(told: dict[str, Any]) -> None:
@@ -153,13 +157,13 @@ def test_an_unknown_key_of_a_profile_is_named(told: dict[str, Any], text: str, w
         ({"shard_photos": 0}, "shard_photos"),
         ({"shard_photos": "many"}, "shard_photos"),
         ({"verify_inputs": "perhaps"}, "verify_inputs"),
-        ({"model": {"dtype": "int8"}}, "model.dtype"),
+        ({"model": {"base": ".", "dtype": "int8"}}, "model.dtype"),
         ({"model": "small"}, "model"),
         ({"generation": {"temperature": 3}}, "generation.temperature"),
         ({"generation": {"top_p": 0}}, "generation.top_p"),
         ({"generation": {"max_new_tokens": None}}, "generation.max_new_tokens"),
         ({"ladder": {"temperatures": [0.1, 5]}}, "ladder.temperatures.1"),
-        ({"adapters": [1]}, "adapters.0"),
+        ({"model": {"base": ".", "adapters": [1]}}, "model.adapters.0"),
         ({"inputs": {"markers": "maybe"}}, "inputs.markers"),
         ({"hand_off": {"deployment": "stage-b"}}, "hand_off.deployment"),
         ({"s3": {"endpoint_url": "ftp://host"}}, "s3.endpoint_url"),
@@ -168,14 +172,19 @@ def test_an_unknown_key_of_a_profile_is_named(told: dict[str, Any], text: str, w
 )
 def test_a_bad_value_is_named_with_its_variable(told: dict[str, Any], given: dict[str, Any], where: str) -> None:
     faults = faults_of({**told, **given})
-    assert set(faults) - {"mission"} == {where} - {"mission"}
+    assert set(faults) - {"mission", "model.base"} == {where} - {"mission"}
     variable = "__".join(part.upper() for part in where.split(".") if not part.isdigit())
     assert f"FIELDCHECK_{variable}" in faults[where].cure
 
 
 def test_two_bad_values_of_one_list_are_two_faults(told: dict[str, Any]) -> None:
-    faults = faults_of({**told, "ladder": {"temperatures": [5, 0.1, 6]}, "adapters": [1, 2]})
-    assert set(faults) == {"ladder.temperatures.0", "ladder.temperatures.2", "adapters.0", "adapters.1"}
+    faults = faults_of({**told, "ladder": {"temperatures": [5, 0.1, 6]}, "model": {"adapters": [1, 2]}})
+    assert set(faults) - {"model.base"} == {
+        "ladder.temperatures.0",
+        "ladder.temperatures.2",
+        "model.adapters.0",
+        "model.adapters.1",
+    }
 
 
 def test_faults_of_all_layers_are_told_together(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,14 +198,14 @@ def test_faults_of_all_layers_are_told_together(told: dict[str, Any], monkeypatc
 def test_lists_in_the_environment_that_are_no_json_are_faults_and_the_rest_counts(
     told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FIELDCHECK_ADAPTERS", "one,two")
+    monkeypatch.setenv("FIELDCHECK_MODEL__ADAPTERS", "one,two")
     monkeypatch.setenv("FIELDCHECK_LADDER__TEMPERATURES", "warm")
     for name in ("mission", "store"):
         monkeypatch.setenv(f"FIELDCHECK_{name.upper()}", told.pop(name))
     faults = faults_of(told)
-    assert set(faults) == {"adapters", "ladder"}
+    assert set(faults) == {"model", "ladder"}
     assert all("JSON" in fault.what for fault in faults.values())
-    assert "FIELDCHECK_ADAPTERS" in faults["adapters"].cure
+    assert "FIELDCHECK_MODEL" in faults["model"].cure
 
 
 @pytest.mark.parametrize("data", [b"FIELDCHECK_STORE=\xff\n", b"FIELDCHECK_PROFILE=demo\nX=\xfe\n"])

@@ -32,9 +32,18 @@ LIGHT = [
     "tasks.publishing.reuse",
     "tasks.publishing.publish",
     "tasks.verdicts.ingest",
+    "tasks.dense.parse",
+    "tasks.dense.score",
+    "tasks.dense.draw",
+    "tasks.dense.infer",
+    "tasks.dense.publish",
+    "tasks.engines.open",
+    "tasks.checkpoints.spec",
     "configs.settings",
     "configs.cli",
     "flows.cli",
+    "flows.photo_commands",
+    "flows.checkpoint_commands",
 ]
 
 

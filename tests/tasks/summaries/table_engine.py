@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result
@@ -39,7 +39,14 @@ class TableEngine:
                 continue
             told = self.answers[request.id]
             text, finish_reason = told[min(len(self.asked(request.id)), len(told)) - 1]
-            yield Completion(request.id, text, finish_reason, 100 + len(data), 6, len(text), 640, 480)
+            yield Completion(request.id, text, finish_reason, 100 + len(data), 6, len(text), 640, 480, 96, 64)
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
+        """The answer in one piece."""
+        (result,) = self.generate([request])
+        if isinstance(result, Completion):
+            on_text(result.text)
+        return result
 
     def close(self) -> None:
         """Nothing is held."""

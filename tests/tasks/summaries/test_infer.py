@@ -11,11 +11,11 @@ from blocks.errors import ObjectMissing, StoreDenied, StoreUnavailable
 from configs.parts import GenerationConfig, LadderConfig
 from tasks.records.errors import PhotoError
 from tasks.records.outcomes import lasts
+from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.infer import Asking, Outcome, summarise
-from tasks.summaries.prompts import Prompt
 from tests.builders import make_item, make_photo, sha
 from tests.tasks.summaries.table_engine import Answer, TableEngine
 

@@ -17,7 +17,7 @@ from configs.stage_a import StageAConfig
 from tasks.records.photos import Group, Label
 from tasks.records.work import Identity, Shard, WorkItem
 from tasks.summaries import grammar
-from tasks.summaries.plan import differences, identity, plan_shards, text_settings
+from tasks.summaries.plan import differences, identity, plan_shards, settings_of
 from tasks.summaries.prompts import summary_prompt
 from tests.builders import (
     MISSION,
@@ -43,7 +43,11 @@ SAME_TEXT: list[dict[str, Any]] = [
     {"shard_photos": 1},
     {"store": "elsewhere"},
     {"input_root": "elsewhere"},
-    {"checkpoint": "a copy elsewhere"},
+    {"model": {"base": "a copy elsewhere"}},
+    {"model": {"adapters": ["a copy elsewhere"]}},
+    {"model": {"attention": "eager"}},
+    {"merge": {"root": "elsewhere"}},
+    {"engine": {"endpoint": {"url": "http://elsewhere/v1"}}},
     {"inputs": {"markers": "required"}},
     {"verify_inputs": False},
     {"hand_off": {"mode": "none"}},
@@ -62,6 +66,9 @@ OTHER_TEXT: list[dict[str, Any]] = [
     {"generation": {"seed": 1}},
     {"ladder": {"temperatures": []}},
     {"ladder": {"temperatures": [0.4, 0.0, 0.8]}},
+    {"model": {"quantisation": "int8"}},
+    {"engine": {"kind": "swift"}},
+    {"engine": {"kind": "swift", "backend": "vllm"}},
     {"ladder": {"top_p": 0.8}},
     {"ladder": {"max_new_tokens_factor": 2}},
 ]
@@ -75,7 +82,7 @@ def key_of(changes: dict[str, Any], dtype: str = "float32") -> str:
 
 @pytest.mark.parametrize("changes", SAME_TEXT, ids=str)
 def test_what_cannot_change_a_text_does_not_change_its_key(changes: dict[str, Any]) -> None:
-    assert text_settings(StageAConfig.model_validate(changes), "float32") == text_settings(BASE, "float32")
+    assert settings_of(StageAConfig.model_validate(changes), "float32") == settings_of(BASE, "float32")
     assert key_of(changes) == key_of({})
 
 
@@ -85,7 +92,7 @@ def test_what_can_change_a_text_changes_its_key_each_in_its_own_way() -> None:
 
 
 def test_every_setting_of_decoding_and_of_the_ladder_is_in_the_key() -> None:
-    told = text_settings(BASE, "float32")
+    told = settings_of(BASE, "float32")
     assert set(told["generation"]) == set(GenerationConfig.model_fields)  # type: ignore[call-overload]
     assert set(told["ladder"]) == set(LadderConfig.model_fields)  # type: ignore[call-overload]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from configs.missions import Mission, known_missions
+from tasks.records.prompts import PROMPTS_DIR, Prompt
 from tasks.summaries.grammar import IRRELEVANT, read
-from tasks.summaries.prompts import PROMPTS_DIR, Prompt, summary_prompt
+from tasks.summaries.prompts import summary_prompt
 
 
 @pytest.mark.parametrize("mission", known_missions().values(), ids=lambda mission: mission.slug)
