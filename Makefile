@@ -11,7 +11,7 @@ DEMO := .demo
 # The embedded Prefect keeps its runs beside the demo, where `make ui` shows them.
 DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: help setup demo ui test faults lint bench bench-scale lock clean
+.PHONY: help setup demo ui test faults lint bench bench-memory bench-scale lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -37,7 +37,7 @@ test: $(READY) ## the default test suite
 	$(BIN)/python -m pytest
 
 faults: $(READY) ## kills, races, full disks, dead servers: all of them, for an hour
-	FIELDCHECK_FUZZ=1 $(BIN)/python -m pytest tests/faults -m "slow or not slow"
+	FIELDCHECK_FUZZ=1 $(BIN)/python -m pytest tests/faults tests/tasks/dense/test_fuzz.py -m "slow or not slow"
 
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -47,6 +47,9 @@ lint: $(READY) ## ruff, mypy, import-linter
 
 bench: $(READY) ## measure the engine
 	$(BIN)/python -m tests.benchmarks.engine
+
+bench-memory: $(READY) ## what each number format costs in memory, text and speed
+	$(BIN)/python -m tests.benchmarks.memory
 
 bench-scale: $(READY) ## measure the flow on 20,000 and 200,000 photos
 	$(BIN)/python -m tests.benchmarks.scale

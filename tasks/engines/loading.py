@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoProcessor, GenerationConfig, Qwen3VLForConditionalGeneration
+from transformers import (
+    AutoConfig,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    Qwen3VLForConditionalGeneration,
+)
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from configs.parts import ModelConfig
-from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError
+from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing
 
-_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What the model libraries raise for a folder that they cannot load."""
+
+_UNQUANTISED = ["visual", "lm_head"]
+"""Modules that keep the configured dtype: small text in a photo is lost first when the vision tower is rounded, and the
+vision tower is a tenth of the weights; the output layer shares its weights with the embeddings, which stay whole."""
 
 
 def pick_device(device: str) -> torch.device:
@@ -54,11 +66,39 @@ def pick_attention(
     return "flash_attention_2" if flash and attention != "sdpa" else "sdpa"
 
 
+def check_quantisation(quantisation: str, device: torch.device) -> None:
+    """Raises EngineError or EngineMissing where quantised weights cannot run."""
+    if quantisation == "none":
+        return
+    if device.type != "cuda":
+        raise EngineError(
+            f"model.quantisation {quantisation} needs a CUDA device, and this run is on {device}; use quantisation none"
+        )
+    if find_spec("bitsandbytes") is None:
+        raise EngineMissing(
+            f"model.quantisation {quantisation} needs the package bitsandbytes; install it, or use quantisation none"
+        )
+
+
+def quantisation_config(quantisation: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    """What transformers is told of quantised weights: int8 by LLM.int8(), int4 by NF4, arithmetic in `dtype`."""
+    if quantisation == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_UNQUANTISED)
+    if quantisation == "int4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            llm_int8_skip_modules=_UNQUANTISED,
+        )
+    return None
+
+
 def load_processor(checkpoint: str) -> Any:
     """The checkpoint's own `Qwen3VLProcessor`, padding on the left. Raises CheckpointError."""
     try:
         processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise CheckpointError(f"the processor of {checkpoint} cannot be loaded: {error}") from error
     processor.tokenizer.padding_side = "left"
     return processor
@@ -69,32 +109,66 @@ def load_model(checkpoint: str, adapters: Sequence[str], model: ModelConfig, dev
 
     A checkpoint that lacks weights is refused: transformers would make them up.
     """
+    check_quantisation(model.quantisation, device)
+    return load_weights(checkpoint, adapters, model, device)
+
+
+def load_weights(checkpoint: str, adapters: Sequence[str], model: ModelConfig, device: torch.device) -> Any:
+    """`load_model` without asking whether quantised weights can run here."""
     transformers_logging.disable_progress_bar()  # it would write over ours
     dtype = pick_dtype(model.dtype, device)
-    attention = pick_attention(model.attention, device, dtype)
+    quantised = quantisation_config(model.quantisation, dtype)
+    # Quantised weights are made on their device and cannot be moved there.
+    placed: dict[str, Any] = {} if quantised is None else {"quantization_config": quantised, "device_map": {"": device}}
     try:
         loaded, info = Qwen3VLForConditionalGeneration.from_pretrained(
-            checkpoint, dtype=dtype, attn_implementation=attention, local_files_only=True, output_loading_info=True
+            checkpoint,
+            dtype=dtype,
+            attn_implementation=pick_attention(model.attention, device, dtype),
+            local_files_only=True,
+            output_loading_info=True,
+            **placed,
         )
         missing = sorted(info["missing_keys"])
         if missing:
             raise CheckpointError(
                 f"{checkpoint} lacks {len(missing)} weights, such as {missing[0]}; copy the checkpoint again"
             )
-        # From here on nothing of the checkpoint's own sampling defaults may leak into a request.
-        ends = loaded.generation_config.eos_token_id
-        loaded.generation_config = GenerationConfig(
-            eos_token_id=ends, pad_token_id=loaded.generation_config.pad_token_id, do_sample=False
-        )
+        loaded.generation_config = plain_generation(loaded.generation_config)
         for index, adapter in enumerate(adapters):
             loaded = _with_adapter(loaded, adapter, f"adapter_{index}")
         if adapters:
             loaded.base_model.set_adapter([f"adapter_{index}" for index in range(len(adapters))])
-        return loaded.to(device).eval()
+        return (loaded if quantised is not None else loaded.to(device)).eval()
     except torch.OutOfMemoryError as error:
         raise DeviceOutOfMemory(f"{checkpoint} does not fit on {device}: {error}") from error
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise CheckpointError(f"{checkpoint} cannot be loaded: {error}") from error
+
+
+def plain_generation(own: GenerationConfig) -> GenerationConfig:
+    """The checkpoint's generation config without its sampling defaults, which must not leak into a request."""
+    return GenerationConfig(eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, do_sample=False)
+
+
+def end_tokens(generation: GenerationConfig) -> frozenset[int]:
+    """The tokens that end an answer."""
+    ends = generation.eos_token_id
+    return frozenset(ends if isinstance(ends, list) else [ends])
+
+
+def own_length(checkpoint: str) -> int:
+    """Most tokens of one request by the checkpoint's own config. Raises CheckpointError."""
+    try:
+        config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+        return int(config.text_config.max_position_embeddings)
+    except (*LOAD_ERRORS, AttributeError) as error:
+        raise CheckpointError(f"the config of {checkpoint} cannot be loaded: {error}") from error
+
+
+def longest_request(model: ModelConfig, own: int) -> int:
+    """Most tokens of one request: what was configured, within what the checkpoint can."""
+    return min(model.max_model_len or own, own)
 
 
 def _with_adapter(model: Any, adapter: str, name: str) -> Any:
@@ -103,5 +177,5 @@ def _with_adapter(model: Any, adapter: str, name: str) -> Any:
             model.load_adapter(adapter, adapter_name=name, is_trainable=False)
             return model
         return PeftModel.from_pretrained(model, adapter, adapter_name=name, is_trainable=False)
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise CheckpointError(f"adapter {adapter} does not fit the checkpoint: {error}") from error

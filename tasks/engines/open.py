@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
@@ -11,8 +12,11 @@ from tasks.engines.protocol import Engine
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """All that an engine is opened with; equal specs share one engine. `fingerprint` tells two contents of one
-    folder apart."""
+    """All that an engine is opened with; equal specs share one engine.
+
+    `fingerprint` tells two contents of one folder apart. `checkpoint` may be empty for kind endpoint; without it the
+    photos are scaled by Qwen3-VL's published bounds.
+    """
 
     checkpoint: str
     adapters: tuple[str, ...]
@@ -30,7 +34,7 @@ _held: dict[EngineSpec, Engine] = {}
 def open_engine(spec: EngineSpec) -> Engine:
     """The engine for `spec`: the one this process holds, or a new one, for which the old one is closed first.
 
-    Raises CheckpointError, DeviceOutOfMemory or EngineError.
+    Raises CheckpointError or EngineError; ConfigError or StoreUnavailable when the key of an endpoint cannot be had.
     """
     with _lock:
         if spec not in _held:
@@ -52,9 +56,27 @@ def _close_all() -> None:
 
 
 def _open(spec: EngineSpec) -> Engine:
-    from tasks.engines.transformers import TransformersEngine
+    if spec.engine.kind == "endpoint":
+        from blocks.api_key import api_key
+        from tasks.engines.endpoint import EndpointEngine
 
-    return TransformersEngine(
+        return EndpointEngine(
+            spec.checkpoint,
+            api_key=api_key(spec.engine.endpoint),
+            model=spec.model,
+            engine=spec.engine,
+            inputs=spec.inputs,
+        )
+    local: Callable[..., Engine]
+    if spec.engine.kind == "swift":
+        from tasks.engines.swift import SwiftEngine
+
+        local = SwiftEngine
+    else:
+        from tasks.engines.transformers import TransformersEngine
+
+        local = TransformersEngine
+    return local(
         spec.checkpoint,
         spec.adapters,
         device=spec.device,

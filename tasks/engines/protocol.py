@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tasks.records.errors import PhotoError
+from tasks.records.stage_a import ScaledBy
 
 FinishReason = Literal["stop", "length"]
 
@@ -40,8 +41,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer. `text` holds special tokens if the model wrote any before it stopped. Sizes are of the upright
-    photo, in pixels, before the model's processor scaled it."""
+    """One answer. `text` holds special tokens if the model wrote any before it stopped.
+
+    `width` and `height` are of the upright photo, in pixels; `shown_width` and `shown_height` are what the model saw of
+    it. `scaled_by` names the setting that the photo was too large for, if there is one.
+    """
 
     id: str
     text: str
@@ -51,6 +55,9 @@ class Completion:
     completion_tokens: int
     width: int
     height: int
+    shown_width: int
+    shown_height: int
+    scaled_by: ScaledBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,12 @@ class Engine(Protocol):
 
         The text of a request does not depend on what else is asked in the same call. Raises EngineError when the
         engine itself fails and StoreError when a `read` does.
+        """
+        ...
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
+        """Like `generate` for one request. `on_text` gets each new piece of text as it comes; together they are the
+        completion's text. A piece never ends within a character.
         """
         ...
 

@@ -44,6 +44,11 @@ def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     return logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(0, order, before >= top_p), -torch.inf)
 
 
+def request_seed(request_id: str, seed: int, bits: int = 31) -> int:
+    """A seed of its own for each request, so that a text does not depend on what else is asked."""
+    digest = hashlib.sha256(f"{seed}\0{request_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - bits)
+
+
 def _generator(key: str, seed: int) -> torch.Generator:
-    digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator().manual_seed(request_seed(key, seed, bits=63))

@@ -3,111 +3,32 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoProcessor
 
-from configs.missions import known_missions
-from configs.parts import EngineConfig, InputConfig, ModelConfig
-from tasks.engines.loading import load_model, load_processor, pick_attention, pick_device, pick_dtype
-from tasks.engines.photos import Patchifier
-from tasks.engines.prompting import PromptEncoder
+from configs.parts import InputConfig, ModelConfig
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
-from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineUnavailable, PhotoError
+from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
 from tasks.records.reasons import Reason
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
-
-MISSION = "挡风板安装检查"
-GREEDY = Decoding(max_new_tokens=96)
+from tests.tasks.engines.asking import GREEDY, answers, ask, ask_mixed, photo_files
 
 
-@pytest.fixture(scope="module")
-def engine(demo: Demo) -> Iterator[TransformersEngine]:
-    engine = TransformersEngine(demo.checkpoint, device="cpu", engine=EngineConfig(batch_size=8))
-    yield engine
-    engine.close()
-
-
-def photo_files(demo: Demo, most: int = 200) -> list[Path]:
-    """The demo's photos that can be read, in a fixed order."""
-    answers = json.loads(Path(demo.answers).read_text(encoding="utf-8"))
-    names = {name for groups in answers.values() for photos in groups.values() for name in photos}
-    files = [path for path in sorted(Path(demo.photos).rglob("*.*")) if path.name in names]
-    return [path for path in files if is_whole(path)][:most]
-
-
-def is_whole(path: Path) -> bool:
-    try:
-        decode(path.read_bytes(), InputConfig())
-    except PhotoError:
-        return False
-    return True
-
-
-def ask(path: Path, decoding: Decoding = GREEDY, *, sized: bool = True) -> Request:
-    prompt = summary_prompt(known_missions()[MISSION])
-    with Image.open(path) as image:
-        width, height = image.size
-    return Request(
-        id=str(path),
-        read=path.read_bytes,
-        system=prompt.system,
-        user=prompt.user,
-        decoding=decoding,
-        size=(width, height) if sized else None,
-    )
+@pytest.fixture
+def engine(reference: TransformersEngine) -> TransformersEngine:
+    return reference
 
 
 def texts(engine: TransformersEngine, requests: list[Request]) -> dict[str, str]:
     results = {result.id: result for result in engine.generate(requests)}
     assert len(results) == len(requests)
     return {key: result.text for key, result in results.items() if isinstance(result, Completion)}
-
-
-def test_inputs_are_those_of_the_processor(demo: Demo) -> None:
-    """Ids, types, patches and grid equal what Qwen3VLProcessor makes of the same chat."""
-    ours = load_processor(demo.checkpoint)
-    theirs = AutoProcessor.from_pretrained(demo.checkpoint)
-    path = photo_files(demo, 5)[-1]
-    request = ask(path)
-    image = decode(path.read_bytes(), InputConfig())
-    chat = [
-        {"role": "system", "content": [{"type": "text", "text": request.system}]},
-        {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": request.user}]},
-    ]
-    text = theirs.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    want = theirs(text=[text], images=[image], return_tensors="pt")
-    pixels = Patchifier(ours.image_processor, ModelConfig(), InputConfig()).prepare(path.read_bytes())
-    encoder = PromptEncoder(ours)
-    prompt = encoder.encode(request.system, request.user)
-    assert encoder.with_photo(prompt, pixels.visual_tokens) == want["input_ids"][0].tolist()
-    assert torch.equal(pixels.patches, want["pixel_values"])
-    assert [list(pixels.grid)] == want["image_grid_thw"].tolist()
-
-
-def test_visual_tokens_are_known_from_the_size_alone(demo: Demo) -> None:
-    processor = load_processor(demo.checkpoint)
-    patchifier = Patchifier(processor.image_processor, ModelConfig(), InputConfig())
-    for path in photo_files(demo, 30):
-        pixels = patchifier.prepare(path.read_bytes())
-        assert patchifier.visual_tokens(pixels.width, pixels.height) == pixels.visual_tokens
-        assert pixels.visual_tokens <= patchifier.most_visual_tokens
-
-
-def test_max_pixels_scales_a_photo_down(demo: Demo) -> None:
-    processor = load_processor(demo.checkpoint)
-    path = photo_files(demo, 1)[0]
-    full = Patchifier(processor.image_processor, ModelConfig(), InputConfig()).prepare(path.read_bytes())
-    small = Patchifier(processor.image_processor, ModelConfig(max_pixels=16 * 1024), InputConfig())
-    assert small.prepare(path.read_bytes()).visual_tokens <= 16 < full.visual_tokens
 
 
 def test_text_does_not_depend_on_batch_size_or_order(demo: Demo, engine: TransformersEngine) -> None:
@@ -172,13 +93,6 @@ def test_an_upright_and_a_rotated_photo_read_the_same(demo: Demo, engine: Transf
     assert found["upright"] == found["sideways"]
 
 
-def test_a_request_that_does_not_fit_is_refused_with_its_numbers(demo: Demo) -> None:
-    small = TransformersEngine(demo.checkpoint, device="cpu", model=ModelConfig(max_model_len=128))
-    with pytest.raises(EngineError, match=r"more than 128; lower model\.max_pixels"):
-        list(small.generate([ask(photo_files(demo, 1)[0])]))
-    small.close()
-
-
 def test_the_adapter_changes_the_text(demo: Demo, engine: TransformersEngine) -> None:
     adapted = TransformersEngine(demo.checkpoint, [demo.adapter], device="cpu")
     requests = [ask(path) for path in photo_files(demo, 24)]
@@ -187,58 +101,23 @@ def test_the_adapter_changes_the_text(demo: Demo, engine: TransformersEngine) ->
     assert base != with_adapter
 
 
-def test_a_checkpoint_that_lacks_a_weight_is_refused(demo: Demo, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    for path in Path(demo.checkpoint).iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    weights = load_file(tmp_path / "model.safetensors")
-    gone = next(name for name in weights if "mlp" in name)
-    del weights[gone]
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="lacks 1 weights"):
-        load_model(str(tmp_path), [], ModelConfig(), torch.device("cpu"))
-
-
-def test_broken_folders_are_checkpoint_errors(demo: Demo, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="processor"):
-        load_processor(str(tmp_path))
-    with pytest.raises(CheckpointError, match="adapter"):
-        load_model(demo.checkpoint, [str(tmp_path)], ModelConfig(), torch.device("cpu"))
-
-
-def test_device_dtype_and_attention_on_a_cpu() -> None:
-    cpu = torch.device("cpu")
-    assert pick_device("cpu") == cpu
-    assert pick_dtype("auto", cpu) is torch.float32
-    assert pick_dtype("bfloat16", cpu) is torch.bfloat16
-    assert pick_attention("auto", cpu, torch.float32) == "sdpa"
-    assert pick_attention("eager", cpu, torch.float32) == "eager"
-    with pytest.raises(EngineError, match="flash-attn"):
-        pick_attention("flash_attention_2", cpu, torch.float32)
-    if not torch.cuda.is_available():
-        assert pick_device("auto") == cpu
-        with pytest.raises(EngineError, match="finds no CUDA device"):
-            pick_device("cuda:0")
-
-
 def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that holds three rows: the forward pass is the real one, and refuses more."""
-    requests = [ask(path) for path in photo_files(demo, 24)]
+    requests = [ask(path) for path in photo_files(demo, 16)]
     expected = {result.id: result for result in engine.generate(requests)}
     forward = engine._forward
     sizes: list[int] = []
 
-    def small(rows: list[object]) -> object:
+    def small(rows: list[object], streamer: object) -> object:
         sizes.append(len(rows))
         if len(rows) > 3:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(rows)  # type: ignore[arg-type]
+        return forward(rows, streamer)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "_forward", small)
-    monkeypatch.setattr(engine, "_too_many", float("inf"))
+    monkeypatch.setattr(engine._batches, "too_many", float("inf"))
     assert {result.id: result for result in engine.generate(requests)} == expected
     assert sizes[:2] == [8, 4]
     assert max(sizes[2:]) <= 4
@@ -249,11 +128,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(
 def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(rows: list[object]) -> object:
+    def never(rows: list[object], streamer: object) -> object:
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(engine, "_forward", never)
-    monkeypatch.setattr(engine, "_too_many", float("inf"))
+    monkeypatch.setattr(engine._batches, "too_many", float("inf"))
     with pytest.raises(DeviceOutOfMemory, match=r"lower model\.max_pixels") as caught:
         list(engine.generate([ask(path) for path in photo_files(demo, 2)]))
     assert caught.value.retryable
@@ -262,9 +141,67 @@ def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
 def test_a_device_that_broke_asks_for_a_new_engine(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(rows: list[object]) -> object:
+    def broken(rows: list[object], streamer: object) -> object:
         raise torch.AcceleratorError("an illegal memory access was encountered")
 
     monkeypatch.setattr(engine, "_forward", broken)
     with pytest.raises(EngineUnavailable, match="run again"):
         list(engine.generate([ask(path) for path in photo_files(demo, 1)]))
+
+
+def test_a_stream_says_the_same_in_whole_characters(demo: Demo, engine: TransformersEngine) -> None:
+    requests = [ask(path) for path in photo_files(demo, 3)]
+    requests.append(ask(photo_files(demo, 1)[0], Decoding(max_new_tokens=4)))
+    for request in requests:
+        pieces: list[str] = []
+        streamed = engine.stream(request, pieces.append)
+        assert [streamed] == list(engine.generate([request]))
+        assert isinstance(streamed, Completion)
+        assert "".join(pieces) == streamed.text
+        assert len(pieces) > 1
+        assert not any("\ufffd" in piece for piece in pieces)
+
+
+def test_a_sampled_stream_says_what_the_batch_says(demo: Demo, engine: TransformersEngine) -> None:
+    hot = Decoding(max_new_tokens=24, temperature=1.5, seed=3)
+    requests = [ask(path, hot) for path in photo_files(demo, 3)]
+    together = texts(engine, requests)
+    pieces: list[str] = []
+    engine.stream(requests[1], pieces.append)
+    assert "".join(pieces) == together[requests[1].id]
+
+
+def test_a_bad_photo_fails_in_a_stream_too(engine: TransformersEngine) -> None:
+    pieces: list[str] = []
+    result = engine.stream(Request("noise", lambda: b"no picture", "x", "y", GREEDY), pieces.append)
+    assert isinstance(result, Failure)
+    assert not pieces
+
+
+def test_a_small_max_model_len_shows_less_and_does_not_depend_on_batch_mates(
+    demo: Demo, expected: dict[str, Completion]
+) -> None:
+    requests, full = ask_mixed(demo), expected
+    longest = max(full.values(), key=lambda found: found.visual_tokens)
+    most = longest.prompt_tokens + GREEDY.max_new_tokens - longest.visual_tokens // 3
+    small = TransformersEngine(demo.checkpoint, device="cpu", model=ModelConfig(max_model_len=most))
+    together = answers(small, requests)
+    alone = answers(small, [next(request for request in requests if request.id == longest.id)])
+    small.close()
+    assert alone[longest.id] == together[longest.id]
+    assert together[longest.id].scaled_by == "max_model_len"
+    for key, found in together.items():
+        assert found.prompt_tokens + GREEDY.max_new_tokens <= most
+        if full[key].prompt_tokens + GREEDY.max_new_tokens <= most:
+            assert found == full[key]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("quantisation", ["int8", "int4"])
+def test_quantised_weights_read_photos(demo: Demo, quantisation: Literal["int8", "int4"]) -> None:
+    pytest.importorskip("bitsandbytes")
+    model = ModelConfig(quantisation=quantisation)
+    engine = TransformersEngine(demo.checkpoint, [demo.adapter], device="cuda", model=model)
+    assert all(found.text for found in answers(engine, [ask(path) for path in photo_files(demo, 4)]).values())
+    engine.close()

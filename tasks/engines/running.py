@@ -1,0 +1,100 @@
+"""Batches of requests through one device: prepared ahead, halved where they do not fit. Knows no model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+import torch
+
+from configs.parts import EngineConfig
+from tasks.engines.batching import plan_batches
+from tasks.engines.protocol import Failure, Request, Result
+from tasks.records.ahead import ahead
+from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
+
+
+class Sized(Protocol):
+    """A prepared request that knows how many tokens it puts into a batch."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of prompt and picture."""
+        ...
+
+
+Row = TypeVar("Row", bound=Sized)
+
+
+class Batches(Generic[Row]):
+    """Plans batches from the photos' sizes and runs them, while threads prepare the ones that come next.
+
+    `forward` answers one batch, and raises DeviceOutOfMemory when it does not fit: it is then halved, and so is every
+    later one of its size, before it is tried.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        length: Callable[[Request], int],
+        prepare: Callable[[Request], Row | Failure],
+        forward: Callable[[list[Row]], list[Result]],
+    ) -> None:
+        self._config = config
+        self._length = length
+        self._prepare = prepare
+        self._forward = forward
+        self.too_many: float = math.inf  # padded tokens of the smallest batch that did not fit
+
+    def results(self, requests: Sequence[Request], most_items: int | None = None) -> Iterator[Result]:
+        """One result a request; all must have the same decoding limits. `most_items` replaces the batch size."""
+        batches = plan_batches(
+            requests,
+            [self._length(request) for request in requests],
+            most_items=most_items or self._config.batch_size,
+            most_tokens=self._config.batch_tokens,
+        )
+        with ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool:
+            depth = self._config.prefetch * max((len(batch) for batch in batches), default=1)
+            prepared = ahead(pool, self._prepare, (request for batch in batches for request in batch), depth)
+            for batch in batches:
+                rows: list[Row] = []
+                for _ in batch:
+                    item = next(prepared)
+                    if isinstance(item, Failure):
+                        yield item
+                    else:
+                        rows.append(item)
+                if rows:
+                    yield from self._run(rows)
+
+    def _run(self, rows: list[Row]) -> list[Result]:
+        if len(rows) == 1:
+            return self._forward(rows)
+        tokens = len(rows) * max(row.tokens for row in rows)
+        if tokens < self.too_many:
+            try:
+                return self._forward(rows)
+            except DeviceOutOfMemory:
+                self.too_many = min(self.too_many, tokens)
+            torch.cuda.empty_cache()
+        half = len(rows) // 2
+        return [*self._run(rows[:half]), *self._run(rows[half:])]
+
+
+@contextmanager
+def device_errors(device: object, photos: int, most_visual_tokens: int) -> Iterator[None]:
+    """Turns the device's errors into ours. Raises DeviceOutOfMemory or EngineUnavailable."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceOutOfMemory(
+            f"{photos} photos, the largest of {most_visual_tokens} visual tokens, do not fit on {device}; "
+            "lower model.max_pixels"
+        ) from error
+    except torch.AcceleratorError as error:
+        # The device's context is broken for good: only a new process gets a working one.
+        raise EngineUnavailable(f"{device} failed: {error}; run again to go on where this ended") from error

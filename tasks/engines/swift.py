@@ -1,0 +1,218 @@
+"""ms-swift's inference engines: its transformers, vLLM, SGLang and LMDeploy back ends. Knows no group.
+
+Photos are decoded and scaled here, so that ms-swift sees good pictures only and changes none of them. Prompts pass its
+own template code, and are refused if that makes other tokens of them than the checkpoint's template does.
+
+What a back end cannot do:
+- Sampling: transformers samples as our own engine does, by request. vLLM and LMDeploy are asked one request at a time
+  when a request samples, with a seed made from its id; ms-swift passes no seed on to SGLang, so that its sampled texts
+  cannot be repeated.
+- vLLM takes one adapter, SGLang and LMDeploy take none. ms-swift 4.6 drives LMDeploy below 0.9 alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import LogitsProcessorList
+
+from configs.parts import EngineConfig, InputConfig, ModelConfig
+from tasks.engines.answers import Answer, Pieces, Streamer, completion, read_answer
+from tasks.engines.loading import LOAD_ERRORS, load_processor, longest_request, own_length, pick_device
+from tasks.engines.photos import Bounds, Scaler
+from tasks.engines.preparing import Preparer, Ready
+from tasks.engines.prompting import PromptEncoder
+from tasks.engines.protocol import Failure, FinishReason, Request, Result
+from tasks.engines.running import Batches, device_errors
+from tasks.engines.sampling import RowSampling, request_seed
+from tasks.engines.swift_loading import open_swift
+from tasks.records.errors import CheckpointError, EngineError
+
+_AHEAD = 4
+"""Batches handed over at once to a back end that makes batches itself."""
+
+
+class SwiftEngine:
+    """`Engine` over ms-swift. `name` also tells the back end, such as `swift/vllm`."""
+
+    def __init__(
+        self,
+        checkpoint: str,
+        adapters: Sequence[str] = (),
+        *,
+        device: str = "auto",
+        model: ModelConfig | None = None,
+        engine: EngineConfig | None = None,
+        inputs: InputConfig | None = None,
+    ) -> None:
+        """Load. Raises CheckpointError, DeviceOutOfMemory, EngineError or EngineMissing."""
+        model, config = model or ModelConfig(), engine or EngineConfig()
+        self.name = f"swift/{config.backend}"
+        self._own_batches = config.backend != "transformers"
+        self._device = pick_device(device)
+        processor = load_processor(checkpoint)
+        self._tokenizer = processor.tokenizer
+        self._placeholder: int = processor.image_token_id
+        self._prompts = PromptEncoder(processor)
+        most = longest_request(model, own_length(checkpoint))
+        self._swift = open_swift(checkpoint, adapters, device, model, config, most)
+        self._swift.max_model_len = most
+        # ms-swift's stop words for this architecture.
+        self._ends = frozenset(self._tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
+        self._checked: set[tuple[str, str]] = set()
+        scaler = Scaler(Bounds.of(processor.image_processor), model, inputs or InputConfig())
+        self._preparer = Preparer(scaler, lambda system, user: len(self._prompts.encode(system, user)), most)
+        self._batches = Batches(
+            config, self._preparer.length, self._preparer.prepare, lambda rows: self._forward(rows, None)
+        )
+        self._most_items = config.batch_size * _AHEAD if self._own_batches else config.batch_size
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+        """See `Engine.generate`. Requests that are decoded in different ways do not share a batch."""
+        for decoding in dict.fromkeys(request.decoding for request in requests):
+            alone = self._own_batches and decoding.temperature > 0
+            asked = [request for request in requests if request.decoding == decoding]
+            yield from self._batches.results(asked, 1 if alone else self._most_items)
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
+        """See `Engine.stream`."""
+        ready = self._preparer.prepare(request)
+        if isinstance(ready, Failure):
+            return ready
+        if self._own_batches:
+            return self._streamed(ready, on_text)
+        return self._forward([ready], Streamer(Pieces(self._tokenizer, self._ends, on_text)))[0]
+
+    def close(self) -> None:
+        """Drop the weights and give the device's memory back."""
+        del self._swift
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _forward(self, rows: list[Ready], streamer: Streamer | None) -> list[Result]:
+        asked = [self._infer_request(row) for row in rows]
+        config = self._request_config(rows[0].request)
+        with self._errors(rows):
+            if self._own_batches:
+                answers = self._swift.infer(asked, config, use_tqdm=False)
+            else:
+                answers = self._swift._infer(asked, config, pre_infer_hook=_Hook(rows, streamer))
+        return [
+            completion(row.request.id, self._answer(answer.choices[0]), row.tokens, row.shown)
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+
+    def _streamed(self, row: Ready, on_text: Callable[[str], None]) -> Result:
+        """A back end's own stream: pieces as ms-swift cuts them, between words. Its token ids are not in it."""
+        pieces: list[str] = []
+        tokens, finish = 0, None
+        asked, config = [self._infer_request(row)], self._request_config(row.request, stream=True)
+        with self._errors([row]):
+            for chunk in self._swift.infer(asked, config, use_tqdm=False)[0]:
+                piece = chunk.choices[0].delta.content
+                finish = chunk.choices[0].finish_reason or finish
+                tokens = chunk.usage.completion_tokens if chunk.usage else tokens
+                if piece:
+                    pieces.append(piece)
+                    on_text(piece)
+        answer = Answer("".join(pieces), _finish(finish), tokens)
+        return completion(row.request.id, answer, row.tokens, row.shown)
+
+    def _answer(self, choice: Any) -> Answer:
+        if choice.token_ids is None:
+            raise EngineError("ms-swift gave no token ids for an answer; use ms-swift 4.6 or engine kind transformers")
+        answer = read_answer(self._tokenizer, choice.token_ids, self._ends)
+        if answer.finish_reason == "stop":
+            return answer
+        # ms-swift drops an end token that is also the padding, and a back end may drop every end token.
+        return Answer(answer.text, _finish(choice.finish_reason), answer.tokens)
+
+    @contextmanager
+    def _errors(self, rows: Sequence[Ready]) -> Iterator[None]:
+        try:
+            with device_errors(self._device, len(rows), max(row.shown.visual_tokens for row in rows)):
+                yield
+        except LOAD_ERRORS as error:
+            raise EngineError(f"{self.name} failed on {len(rows)} photos: {error}") from error
+
+    def _infer_request(self, row: Ready) -> Any:
+        key = (row.request.system, row.request.user)
+        if key not in self._checked:
+            self._check_prompt(row)
+            self._checked.add(key)
+        return _chat(row)
+
+    def _check_prompt(self, row: Ready) -> None:
+        if not self._own_batches:
+            self._swift.template.set_mode("transformers")
+        with self._errors([row]):
+            found = self._swift.template.encode(_chat(row))["input_ids"]
+        prompt = self._prompts.encode(row.request.system, row.request.user)
+        # LMDeploy's placeholder is -100.
+        rendered = [self._placeholder if token == -100 else token for token in found]
+        if _one_placeholder(rendered, self._placeholder) != self._prompts.with_photo(prompt, 1):
+            raise CheckpointError(
+                "ms-swift's template makes other tokens of this prompt than the checkpoint's chat template; take tags "
+                "such as <image> out of the prompt, or use engine kind transformers"
+            )
+
+    def _request_config(self, request: Request, *, stream: bool = False) -> Any:
+        from swift.infer_engine import RequestConfig
+
+        decoding = request.decoding
+        # Sampling in the transformers back end is done by RowSampling, on top of greedy decoding.
+        sampled = self._own_batches and decoding.temperature > 0
+        return RequestConfig(
+            max_tokens=decoding.max_new_tokens,
+            temperature=decoding.temperature if sampled else 0.0,
+            top_p=decoding.top_p if sampled else 1.0,
+            top_k=-1 if self.name in {"swift/vllm", "swift/sglang"} else 0,
+            min_p=0.0,
+            repetition_penalty=1.0,
+            seed=request_seed(request.id, decoding.seed),
+            stream=stream,
+            return_details=not stream,
+        )
+
+
+class _Hook:
+    """Puts our streamer and our sampling into what ms-swift hands to `generate`.
+
+    Its own stream would run `generate` in a second thread, and wait for ever when that fails.
+    """
+
+    def __init__(self, rows: Sequence[Ready], streamer: Streamer | None) -> None:
+        self._rows = rows
+        self._streamer = streamer
+
+    def __call__(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        inputs = dict(kwargs["inputs"])
+        if self._streamer is not None:
+            inputs["streamer"] = self._streamer
+        if any(row.request.decoding.temperature > 0 for row in self._rows):
+            sampling = RowSampling([(row.request.id, row.request.decoding) for row in self._rows])
+            inputs["logits_processor"] = LogitsProcessorList([sampling])
+        return {**kwargs, "inputs": inputs}
+
+
+def _chat(row: Ready) -> Any:
+    from swift.infer_engine import InferRequest
+
+    content = [{"type": "image", "image": row.shown.image()}, {"type": "text", "text": row.request.user}]
+    return InferRequest(
+        messages=[{"role": "system", "content": row.request.system}, {"role": "user", "content": content}]
+    )
+
+
+def _one_placeholder(ids: Sequence[int], placeholder: int) -> list[int]:
+    """Ids with each run of placeholders shortened to one."""
+    return [token for at, token in enumerate(ids) if token != placeholder or at == 0 or ids[at - 1] != placeholder]
+
+
+def _finish(reason: str | None) -> FinishReason:
+    if reason not in {"stop", "length"}:
+        raise EngineError(f"ms-swift ended an answer with {reason!r}, which is neither an end nor a limit")
+    return "stop" if reason == "stop" else "length"

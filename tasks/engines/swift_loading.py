@@ -1,0 +1,180 @@
+"""Open ms-swift's inference engines: offline, quiet, and without a checkpoint's own code. Knows no request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils import logging as transformers_logging
+
+from configs.parts import EngineConfig, ModelConfig
+from tasks.engines.loading import (
+    LOAD_ERRORS,
+    check_quantisation,
+    pick_attention,
+    pick_device,
+    pick_dtype,
+    plain_generation,
+    quantisation_config,
+)
+from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing
+
+MODEL_TYPE = "qwen3_vl"
+"""ms-swift's name of the architecture. It cannot tell it from the folder of an adapter without ms-swift's own file."""
+
+PACKAGES = {"vllm": "vllm", "sglang": "sglang[all]", "lmdeploy": "lmdeploy"}
+"""What pip calls the packages of the back ends that are not part of Fieldcheck."""
+
+_CODE_KEYS = ("auto_map", "custom_pipelines")
+
+
+def open_swift(
+    checkpoint: str, adapters: Sequence[str], device: str, model: ModelConfig, engine: EngineConfig, most: int
+) -> Any:
+    """One of ms-swift's engines with the checkpoint loaded; `most` is the most tokens of a request.
+
+    Raises CheckpointError, DeviceOutOfMemory, EngineError, and EngineMissing when a package is not installed.
+    """
+    _check_packages(engine.backend)
+    folders = [_local(folder) for folder in (checkpoint, *adapters)]
+    place = pick_device(device)
+    dtype = pick_dtype(model.dtype, place)
+    if engine.backend != "transformers":
+        _check_server_back_end(engine.backend, device, model, adapters)
+    common = {"model_type": MODEL_TYPE, "torch_dtype": dtype, "use_hf": True}
+    try:
+        with _quiet():
+            if engine.backend == "transformers":
+                return _transformers(folders, place, model, engine, common)
+            return _server(folders, engine, most, common)
+    except torch.OutOfMemoryError as error:
+        raise DeviceOutOfMemory(f"{checkpoint} does not fit on {place}: {error}") from error
+    except (ImportError, PackageNotFoundError) as error:
+        raise EngineMissing(f"ms-swift's back end {engine.backend} lacks a package: {error}") from error
+    except LOAD_ERRORS as error:
+        raise CheckpointError(f"ms-swift cannot load {checkpoint} with {engine.backend}: {error}") from error
+
+
+def _transformers(
+    folders: list[str], place: torch.device, model: ModelConfig, engine: EngineConfig, common: dict[str, Any]
+) -> Any:
+    from swift.infer_engine import TransformersEngine
+
+    check_quantisation(model.quantisation, place)
+    names = [f"adapter_{index}" for index in range(len(folders) - 1)]
+    loaded = TransformersEngine(
+        folders[0],
+        adapters=folders[1:],
+        adapter_names=names or None,
+        max_batch_size=engine.batch_size,
+        attn_impl=pick_attention(model.attention, place, common["torch_dtype"]),
+        device_map=str(place),
+        quantization_config=quantisation_config(model.quantisation, common["torch_dtype"]),
+        **common,
+    )
+    if names:
+        loaded.model.base_model.set_adapter(names)
+    # What ms-swift leaves open in a request it takes from here.
+    loaded.generation_config = plain_generation(loaded.model.generation_config)
+    return loaded
+
+
+def _server(folders: list[str], engine: EngineConfig, most: int, common: dict[str, Any]) -> Any:
+    if engine.backend == "vllm":
+        from swift.infer_engine import VllmEngine
+
+        lora: dict[str, Any] = {"max_lora_rank": _rank(folders[1])} if len(folders) > 1 else {}
+        return VllmEngine(
+            folders[0],
+            adapters=folders[1:],
+            max_model_len=most,
+            max_num_seqs=engine.batch_size,
+            limit_mm_per_prompt={"image": 1, "video": 0},
+            **lora,
+            **common,
+        )
+    if engine.backend == "sglang":
+        from swift.infer_engine import SglangEngine
+
+        return SglangEngine(folders[0], context_length=most, **common)
+    from swift.infer_engine import LmdeployEngine
+
+    return LmdeployEngine(folders[0], session_len=most, **common)
+
+
+def _check_packages(backend: str) -> None:
+    for module, package in (("swift", "ms-swift"), ("qwen_vl_utils", "qwen-vl-utils")):
+        if find_spec(module) is None:
+            raise EngineMissing(
+                f"engine kind swift needs the package {package}; pip install {package}, or use engine kind transformers"
+            )
+    if backend in PACKAGES and find_spec(backend) is None:
+        raise EngineMissing(
+            f"ms-swift's back end {backend} needs a package that is not installed; pip install '{PACKAGES[backend]}', "
+            "or use engine.backend transformers, or a server of its own with engine kind endpoint"
+        )
+
+
+def _check_server_back_end(backend: str, device: str, model: ModelConfig, adapters: Sequence[str]) -> None:
+    if device.startswith("cuda:"):
+        raise EngineError(f"back end {backend} picks its device itself; use device cuda and set CUDA_VISIBLE_DEVICES")
+    if model.quantisation != "none":
+        raise EngineError(f"model.quantisation works with back end transformers alone, not with {backend}")
+    if model.attention != "auto":
+        raise EngineError(f"back end {backend} picks its attention kernel itself; use model.attention auto")
+    if len(adapters) > (1 if backend == "vllm" else 0):
+        raise EngineError(f"back end {backend} cannot run {len(adapters)} adapters; merge them first (merge.enabled)")
+
+
+def _local(folder: str) -> str:
+    """The absolute path of a folder that holds no code. Anything else ms-swift would look for on a hub, or run."""
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise CheckpointError(f"{folder} is not a directory")
+    for file in sorted(path.glob("*.json")):
+        if file.name.endswith("config.json") and any(key in _json(file) for key in _CODE_KEYS):
+            raise CheckpointError(f"{file} asks for code of its own, which ms-swift would run; use a plain checkpoint")
+    return str(path)
+
+
+def _rank(adapter: str) -> int:
+    """The LoRA rank to make room for: vLLM knows powers of two from 8 on."""
+    rank = int(_json(Path(adapter) / "adapter_config.json").get("r", 16))
+    return max(8, 1 << (rank - 1).bit_length())
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ms-swift logs its settings line by line, has its libraries warn of what it calls them with, and silences the root
+    logger's handlers; from here on it may tell errors alone."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    handlers = [(handler, handler.level) for handler in logging.getLogger().handlers]
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            from swift.utils import get_logger
+
+            get_logger().setLevel(logging.ERROR)
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        for handler, level in handlers:
+            handler.setLevel(level)

@@ -1,0 +1,75 @@
+"""Trying a server again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tasks.engines.endpoint_client import TryAgain
+from tasks.engines.patience import Patience
+from tasks.records.errors import EngineError, EngineUnavailable
+
+
+def failing(times: int, **how: object) -> tuple[Callable[[], str], list[float]]:
+    at: list[float] = []
+
+    def operation() -> str:
+        at.append(time.monotonic())
+        if len(at) <= times:
+            raise TryAgain("busy", **how)  # type: ignore[arg-type]
+        return "done"
+
+    return operation, at
+
+
+def patience(deadline: float, **settings: object) -> Patience:
+    return Patience("http://gpu/v1", deadline, first_wait=0.01, longest_wait=0.05, **settings)  # type: ignore[arg-type]
+
+
+def test_it_goes_on_until_it_works() -> None:
+    operation, at = failing(5)
+    assert patience(30).call(operation) == "done"
+    assert len(at) == 6
+
+
+def test_other_errors_pass_at_once() -> None:
+    def operation() -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        patience(30).call(operation)
+
+
+def test_the_last_try_is_at_the_deadline_and_a_longer_wait_is_cut_short() -> None:
+    operation, at = failing(99, after=60.0)
+    with pytest.raises(EngineUnavailable, match=r"http://gpu/v1 gave no answer: 2 attempts in 0\.\d s, the last: busy"):
+        patience(0.3).call(operation)
+    assert at[-1] - at[0] >= 0.3
+
+
+def test_a_deadline_of_nothing_is_one_try() -> None:
+    operation, at = failing(99)
+    with pytest.raises(EngineUnavailable, match="1 attempt in"):
+        patience(0).call(operation)
+    assert len(at) == 1
+
+
+def test_three_odd_answers_are_enough() -> None:
+    operation, at = failing(99, odd=True)
+    with pytest.raises(EngineError, match="does not answer as an OpenAI-compatible server does: 3 attempts"):
+        patience(30).call(operation)
+    assert len(at) == 3
+
+
+def test_nobody_waits_once_it_is_stopped() -> None:
+    stopped = threading.Event()
+    operation, at = failing(99, after=20.0)
+    threading.Timer(0.1, stopped.set).start()
+    began = time.monotonic()
+    with pytest.raises(EngineUnavailable):
+        patience(30, stopped=stopped).call(operation)
+    assert time.monotonic() - began < 5
+    assert len(at) <= 2
