@@ -12,11 +12,19 @@ from pathlib import Path
 
 from tasks.records.errors import CheckpointError
 
-PATTERNS = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt")
-"""Files that can change a text."""
+PATTERNS = ("*.safetensors", "*.json", "*.jinja", "chat_templates/*.jinja", "merges.txt", "vocab.txt")
+"""Files that can change a text. A JSON file that is not known counts: it is better to infer again than to be wrong."""
 
-IGNORED = ("README.json", "report.json", "trainer_state.json", "args.json", "model.safetensors.index.json")
-"""Files that match a pattern and cannot: records of training, and the index of weights that are hashed themselves."""
+IGNORED = (
+    "README.json",
+    "report.json",
+    "trainer_state.json",
+    "args.json",
+    "merged.json",
+    "model.safetensors.index.json",
+)
+"""Files that match a pattern and cannot: records of training and of merging, and the index of weights that are hashed
+themselves."""
 
 _BLOCK = 8 * 2**20
 
@@ -24,14 +32,20 @@ _BLOCK = 8 * 2**20
 def fingerprint(folder: str | Path) -> str:
     """Fingerprint of a folder, 64 hex digits. Raises CheckpointError if it cannot be read or holds no weights."""
     root = Path(folder)
-    names = {path.name for pattern in PATTERNS for path in root.glob(pattern) if path.is_file()} - {*IGNORED}
+    names = counted(root)
     if not any(name.endswith(".safetensors") for name in names):
         raise CheckpointError(f"{root} holds no *.safetensors; give the folder of a checkpoint or an adapter")
     try:
-        lines = [f"{_digest(root / name)}  {name}\n" for name in sorted(names)]
+        lines = [f"{_digest(root / name)}  {name}\n" for name in names]
     except OSError as error:
         raise CheckpointError(f"{error.filename or root} cannot be read: {error.strerror}; copy it again") from error
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def counted(root: Path) -> list[str]:
+    """Names, relative to the folder and sorted, of the files that a fingerprint covers."""
+    found = {path for pattern in PATTERNS for path in root.glob(pattern) if path.is_file()}
+    return sorted({path.relative_to(root).as_posix() for path in found} - {*IGNORED})
 
 
 def _digest(path: Path) -> str:

@@ -1,35 +1,99 @@
-"""From a configuration to a checkpoint that an engine can load, and its identity. Loads no weights."""
+"""From a configuration to a checkpoint that an engine can load, and its identity. Loads no weights, asks no hub."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.devices import cuda_device_count
-from configs.stage_a import StageAConfig
+from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
+from tasks.checkpoints.align import check_alignment
 from tasks.checkpoints.fingerprint import fingerprint
+from tasks.checkpoints.folder import as_folder, kind_of
+from tasks.checkpoints.merge import Merged
+from tasks.checkpoints.merge import merge as merge_adapters
+from tasks.records.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A local checkpoint, its adapters, and the digests that stand for them. `dtype` is never `auto`."""
+    """A local checkpoint, its adapters, and the digests that stand for them. `dtype` is never `auto`.
+
+    `merged` tells of the merge that `path` comes from, if this run asked for one. Of a server's model only
+    `fingerprint` is known, and the rest is empty.
+    """
 
     path: str
     adapters: tuple[str, ...]
     fingerprint: str
     adapter_fingerprints: tuple[str, ...]
     dtype: str
+    merged: Merged | None = None
 
 
-def resolve(config: StageAConfig) -> Checkpoint:
-    """Fingerprint the checkpoint and its adapters. Raises CheckpointError."""
+def resolve(
+    model: ModelConfig, merge: MergeConfig, device: str, say: Callable[[str], None] = lambda line: None
+) -> Checkpoint:
+    """Find, compare and fingerprint what is to be run; merge first if that is asked.
+
+    `say` gets the merge's log line by line. Raises CheckpointMisaligned, MergeFailed, ParityTooLow or CheckpointError.
+    """
+    dtype = resolve_dtype(model.dtype, device)
+    if model.merged is not None:
+        path = _given_merged(model, merge, model.merged)
+        return Checkpoint(str(path), (), fingerprint(path), (), dtype)
+    if not model.base:
+        raise CheckpointError("no checkpoint is given; give model.base, or model.merged")
+    base = _checkpoint(model.base, "model.base")
+    adapters = tuple(as_folder(adapter, "adapter") for adapter in model.adapters)
+    if merge.enabled:
+        if not adapters:
+            raise CheckpointError("merge.enabled is set and there is nothing to merge; give model.adapters")
+        done = merge_adapters(model, merge, device, say)
+        return Checkpoint(done.path, (), done.fingerprint, (), dtype, done)
+    for adapter in adapters:
+        check_alignment(base, adapter)
     return Checkpoint(
-        path=str(Path(config.checkpoint).resolve()),
-        adapters=tuple(str(Path(adapter).resolve()) for adapter in config.adapters),
-        fingerprint=fingerprint(config.checkpoint),
-        adapter_fingerprints=tuple(fingerprint(adapter) for adapter in config.adapters),
-        dtype=resolve_dtype(config.model.dtype, config.device),
+        path=str(base),
+        adapters=tuple(map(str, adapters)),
+        fingerprint=fingerprint(base),
+        adapter_fingerprints=tuple(map(fingerprint, adapters)),
+        dtype=dtype,
     )
+
+
+def resolve_for(
+    engine: EngineConfig,
+    model: ModelConfig,
+    merge: MergeConfig,
+    device: str,
+    say: Callable[[str], None] = lambda line: None,
+) -> Checkpoint:
+    """`resolve` for the engine that will run it: of an endpoint, what the configuration says that its server runs.
+
+    Raises what `resolve` does.
+    """
+    if engine.kind != "endpoint":
+        return resolve(model, merge, device, say)
+    if merge.enabled:
+        raise CheckpointError("a server runs what it has loaded; merge beforehand, and serve the merged checkpoint")
+    if not model.base and model.merged is None:
+        return resolve_endpoint(engine.endpoint)
+    # In which dtype the server computes is its own affair, and so is the device of this machine.
+    return replace(resolve(model, merge, "cpu", say), dtype="")
+
+
+def resolve_endpoint(endpoint: EndpointConfig, served: str | None = None) -> Checkpoint:
+    """The identity of a server's model: its name and revision, by which it is told from others.
+
+    `served` is the name that the server gave, for an endpoint that names none; without any name its URL stands in.
+    What the server has really loaded is not known: whoever changes that changes the revision.
+    """
+    name = endpoint.model or served or endpoint.url
+    digest = hashlib.sha256("\0".join(("endpoint", name, endpoint.revision)).encode()).hexdigest()
+    return Checkpoint("", (), digest, (), "")
 
 
 def resolve_dtype(dtype: str, device: str) -> str:
@@ -40,3 +104,21 @@ def resolve_dtype(dtype: str, device: str) -> str:
     if dtype != "auto":
         return dtype
     return "bfloat16" if device.startswith("cuda") or (device == "auto" and cuda_device_count()) else "float32"
+
+
+def _given_merged(model: ModelConfig, merge: MergeConfig, merged: str) -> Path:
+    if model.adapters:
+        raise CheckpointError("model.merged holds its adapters already; give model.merged or model.adapters, not both")
+    if merge.enabled:
+        raise CheckpointError("merge.enabled is set and model.merged is merged already; give one of the two")
+    path = _checkpoint(merged, "model.merged")
+    if model.base:
+        check_alignment(_checkpoint(model.base, "model.base"), path)
+    return path
+
+
+def _checkpoint(given: str, what: str) -> Path:
+    folder = as_folder(given, what)
+    if kind_of(folder) == "adapter":
+        raise CheckpointError(f"{what} {folder} is an adapter; give it as model.adapters, with the base it belongs to")
+    return folder

@@ -1,0 +1,42 @@
+"""What becomes of ms-swift's export before it is compared: the base's small files, and a look at what was written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tasks.checkpoints.align import check_alignment
+from tasks.checkpoints.folder import SPOKEN, TEMPLATE_FOLDER
+from tasks.checkpoints.weights import Weights, read_weights
+from tasks.records.errors import CheckpointMisaligned, MergeFailed
+
+
+def carry_over(base: Path, made: Path) -> None:
+    """Put the base's own files in place of those that the export wrote anew."""
+    shutil.rmtree(made / TEMPLATE_FOLDER, ignore_errors=True)
+    for name in SPOKEN:
+        (made / name).unlink(missing_ok=True)
+        if (base / name).is_file():
+            shutil.copyfile(base / name, made / name)
+    if (base / TEMPLATE_FOLDER).is_dir():
+        shutil.copytree(base / TEMPLATE_FOLDER, made / TEMPLATE_FOLDER)
+
+
+def check_export(base_weights: Weights, base: Path, made: Path) -> None:
+    """Raises MergeFailed if the export is not the base with other weights."""
+    weights = read_weights(made)
+    ours, theirs = base_weights.tensors, weights.tensors
+    # A head that is tied to the embedding need not be written.
+    lost = sorted(name for name in ours if name not in theirs and name != "lm_head.weight")
+    other = sorted(name for name in theirs if name in ours and theirs[name].shape != ours[name].shape)
+    faults = [
+        *weights.faults,
+        *(f"{name} is not there" for name in lost[:3]),
+        *(f"{name} is {theirs[name].shape}, base {ours[name].shape}" for name in other[:3]),
+    ]
+    if faults:
+        raise MergeFailed(f"ms-swift's export is not the base with other weights: {'; '.join(faults)}")
+    try:
+        check_alignment(base, made)
+    except CheckpointMisaligned as error:
+        raise MergeFailed(f"ms-swift's export is not the base with other weights: {error}") from error
