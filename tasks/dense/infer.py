@@ -1,0 +1,165 @@
+"""Photos in, captions out, one stored object a photo. Knows an engine by its protocol.
+
+A photo whose caption is in the store already is not shown to the model again; one that is new is stored as soon as it
+is captioned, so that a killed run loses the batch under way at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from blocks.errors import BadKey, ObjectMissing, StoreDenied
+from blocks.store import Store
+from configs.parts import InputConfig
+from configs.photo import DenseConfig
+from tasks.dense.keys import outcome_key
+from tasks.dense.parse import parse_caption
+from tasks.dense.records import Captioned, Objects
+from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request
+from tasks.images.open import read_header
+from tasks.records.errors import CaptionInvalid, PhotoError, RecordError
+from tasks.records.jsonl import parse, to_line
+from tasks.records.photos import Photo
+from tasks.records.prompts import Prompt
+from tasks.records.reasons import Reason
+from tasks.records.work import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of one photo: the work key of its caption, or why it could not be read.
+
+    Of the photo, sha256, size, width and height are known if it could be read.
+    """
+
+    photo: Photo
+    work_key: str = ""
+    fresh: bool = False
+    error: PhotoError | None = None
+
+
+def decoding_of(dense: DenseConfig) -> Decoding:
+    """How a caption is decoded."""
+    return Decoding(dense.max_new_tokens, dense.temperature, dense.top_p, dense.seed)
+
+
+def caption_photos(
+    photos: Sequence[Photo],
+    root: Store,
+    store: Store,
+    name: str,
+    identity: Identity,
+    prompt: Prompt,
+    decoding: Decoding,
+    limits: InputConfig,
+    engine: Callable[[], Engine],
+    on_photo: Callable[[], None] = lambda: None,
+) -> list[Seen]:
+    """What became of each photo, in the order given. `engine` is called when the first photo must be shown to one.
+
+    `root` holds the photos, `store` the captions. `on_photo` is called once a photo. Raises EngineError, and
+    StoreError when a store itself fails.
+    """
+    seen = [_look(photo, root, limits, identity) for photo in photos]
+    known = {one.work_key: is_known(store, name, one.work_key) for one in seen if not one.error}
+    asked = {one.work_key: one for one in seen if not one.error and not known[one.work_key]}
+    failed: dict[str, PhotoError] = {}
+    for one in seen:
+        if one.work_key not in asked:
+            on_photo()
+    if asked:
+        model = engine()
+        requests = [_request(one, root, prompt, decoding) for one in asked.values()]
+        for result in model.generate(requests):
+            if isinstance(result, Failure):
+                failed[result.id] = result.error
+            else:
+                outcome = _judge(asked[result.id].photo.sha256, result, model.name)
+                store.write(outcome_key(name, result.id), to_line(outcome))
+            on_photo()
+    return [
+        replace(one, error=failed.get(one.work_key, one.error), fresh=asked.get(one.work_key) is one) for one in seen
+    ]
+
+
+def read_outcome(store: Store, name: str, work_key: str) -> Captioned:
+    """A stored caption. Raises ObjectMissing or RecordError."""
+    key = outcome_key(name, work_key)
+    outcome = parse(Captioned, store.read(key), store.uri_of(key))
+    if outcome.work_key != work_key:
+        raise RecordError(f"{store.uri_of(key)} is of another photo; delete it and run again")
+    return outcome
+
+
+def is_known(store: Store, name: str, work_key: str) -> bool:
+    """Whether a caption is in the store, whole. A damaged one is made anew."""
+    try:
+        read_outcome(store, name, work_key)
+    except (ObjectMissing, RecordError):
+        return False
+    return True
+
+
+def _look(photo: Photo, root: Store, limits: InputConfig, identity: Identity) -> Seen:
+    try:
+        data = root.read(photo.key)
+        header = read_header(data, limits, photo.name)
+    except PhotoError as error:
+        return Seen(photo, error=error)
+    except (ObjectMissing, StoreDenied) as error:
+        return Seen(photo, error=PhotoError(Reason.UNREADABLE, str(error)))
+    except BadKey as error:
+        return Seen(photo, error=PhotoError(Reason.BAD_NAME, str(error)))
+    sha256 = hashlib.sha256(data).hexdigest()
+    known = replace(photo, size=len(data), sha256=sha256, width=header.width, height=header.height)
+    return Seen(known, work_key=identity.work_key(sha256))
+
+
+def _request(one: Seen, root: Store, prompt: Prompt, decoding: Decoding) -> Request:
+    photo = one.photo
+    return Request(
+        id=one.work_key,
+        read=lambda: _bytes(photo, root),
+        system=prompt.system,
+        user=prompt.user,
+        decoding=decoding,
+        size=(photo.width, photo.height),
+    )
+
+
+def _bytes(photo: Photo, root: Store) -> bytes:
+    try:
+        data = root.read(photo.key)
+    except (ObjectMissing, StoreDenied) as error:
+        raise PhotoError(Reason.UNREADABLE, f"gone since it was looked at: {error}") from error
+    if hashlib.sha256(data).hexdigest() != photo.sha256:
+        raise PhotoError(Reason.CHANGED, "the file was written anew while the run was under way; run again")
+    return data
+
+
+def _judge(sha256: str, answer: Completion, engine: str) -> Captioned:
+    objects: Objects | None = None
+    violations: tuple[str, ...] = ()
+    try:
+        objects = parse_caption(answer.text, answer.finish_reason).as_json()
+    except CaptionInvalid as error:
+        violations = error.violations
+    return Captioned(
+        work_key=answer.id,
+        sha256=sha256,
+        text=answer.text,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        visual_tokens=answer.visual_tokens,
+        completion_tokens=answer.completion_tokens,
+        width=answer.width,
+        height=answer.height,
+        shown_width=answer.shown_width,
+        shown_height=answer.shown_height,
+        scaled_by=answer.scaled_by,
+        engine=engine,
+        objects=objects,
+        violations=violations,
+    )
