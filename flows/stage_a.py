@@ -7,16 +7,11 @@ hold mission -> verify inputs -> resolve checkpoint -> plan shards -> infer shar
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.utilities.annotations import opaque
-from pydantic import BaseModel
 
 from configs.parts import (
     EngineConfig,
@@ -24,12 +19,14 @@ from configs.parts import (
     HandOffConfig,
     InputConfig,
     LadderConfig,
+    MergeConfig,
     ModelConfig,
     PublishingConfig,
 )
 from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
 from configs.stores import S3Options
+from flows.shown import plain, shown_progress
 from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.inputs.task import verify_inputs as verify_inputs_task
@@ -43,13 +40,9 @@ from tasks.publishing.task import (
     holding_mission,
     publish_run,
     report_run,
-    shown_if_possible,
 )
-from tasks.records.progress import Progress, Tick, in_background, listening, throttled
 from tasks.summaries.task import Plan, infer_shard, pending_shards, plan_run, validate_run
 from tasks.verdicts.task import find_tickets
-
-_ARTIFACT_SECONDS = 2.0
 
 
 def _run_name() -> str:
@@ -63,8 +56,6 @@ def stage_a(
     mission: str | None = None,
     input_root: str | None = None,
     store: str | None = None,
-    checkpoint: str | None = None,
-    adapters: list[str] | None = None,
     device: str | None = None,
     verify_inputs: bool | None = None,
     no_mission: bool | None = None,
@@ -73,6 +64,7 @@ def stage_a(
     answer_key: str | None = None,
     shard_photos: int | None = None,
     model: ModelConfig | None = None,
+    merge: MergeConfig | None = None,
     generation: GenerationConfig | None = None,
     ladder: LadderConfig | None = None,
     engine: EngineConfig | None = None,
@@ -90,8 +82,6 @@ def stage_a(
         mission: Chinese name of the mission, which is also its folder under the input root.
         input_root: Where the missions' photos are: a directory, or s3://bucket/prefix.
         store: Where results go: a directory, or s3://bucket/prefix.
-        checkpoint: Directory of a Qwen3-VL checkpoint, base or merged.
-        adapters: Directories of LoRA adapters, applied on top of the checkpoint.
         device: auto, cpu, cuda or cuda:N.
         verify_inputs: Check markers and every photo before any inference.
         no_mission: Leave the mission's focus out of the prompt.
@@ -99,10 +89,11 @@ def stage_a(
         requeue: URI of the newest run's quarantine.jsonl: look at its groups alone, and carry the others over.
         answer_key: JSON file with the right summaries; the run then reports its exact-match rate.
         shard_photos: Photos in one shard.
-        model: How the checkpoint is loaded.
+        model: Which checkpoint is run, with which adapters, and how it is loaded.
+        merge: Merging the adapters into the base before the run.
         generation: How text is decoded.
         ladder: Retries of a bad summary.
-        engine: Batches and preparation.
+        engine: Which engine, its batches and preparation.
         inputs: What verification accepts.
         publishing: Bad photos, and other runs of the mission.
         s3: How s3:// is reached.
@@ -114,7 +105,7 @@ def stage_a(
         and reused (different photos), seconds, photos_per_second, stage_b and, with an answer key, exact_match and
         answered (photos).
     """
-    given = {name: _plain(value) for name, value in locals().items() if name != "profile" and value is not None}
+    given = {name: plain(value) for name, value in locals().items() if name != "profile" and value is not None}
     config = load_stage_a(given, profile)
     began = time.monotonic()
 
@@ -123,7 +114,7 @@ def stage_a(
         report = verify_inputs_task(config, ledger, carried and carried.folders)
         resolved = resolve_checkpoint(config)
         plan = plan_run(config, ledger, report, resolved, carried)
-        with _shown(plan) as progress:
+        with shown_progress(plan.pending) as progress:
             shards = enumerate(pending_shards(config, plan, ledger), start=1)
             receipts = [infer_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
         validated = validate_run(config, plan, ledger, receipts)
@@ -143,34 +134,6 @@ def stage_b_inline(config: StageAConfig, published: Published) -> dict[str, Any]
     if found is not None:
         return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
     return {**stage_b(manifest=published.uri, sha256=published.sha256, s3=config.s3), "started": True}
-
-
-@contextmanager
-def _shown(plan: Plan) -> Iterator[Progress]:
-    """Progress of the run's photos, kept up to date in Prefect's UI."""
-    nothing = 0.0 if plan.pending else 100.0
-    artifact: UUID | None = None
-    with shown_if_possible():
-        artifact = create_progress_artifact(progress=nothing, description=f"0 of {plan.pending} photos")
-
-    def show(tick: Tick) -> None:
-        if artifact is None:
-            return
-        with shown_if_possible():
-            update_progress_artifact(
-                artifact,
-                progress=100.0 * tick.done / tick.total,
-                description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
-            )
-
-    # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
-    with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)):
-        yield Progress(plan.pending)
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as a layer of settings: of a part, only what was set."""
-    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
 
 
 def _summary(

@@ -17,7 +17,7 @@ from prefect.states import StateType
 from blocks.local_store import LocalStore
 from blocks.stores import open_store
 from configs.errors import ConfigError
-from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig, PublishingConfig
+from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig, ModelConfig, PublishingConfig
 from configs.stores import S3Options
 from flows.stage_a import stage_a
 from tasks.publishing.check import check_run
@@ -48,7 +48,7 @@ def given(demo: Demo, small_root: Path) -> dict[str, Any]:
     return {
         "mission": MISSION,
         "input_root": str(small_root),
-        "checkpoint": demo.checkpoint,
+        "model": ModelConfig(base=demo.checkpoint),
         "device": "cpu",
         "generation": GenerationConfig(max_new_tokens=96),
         "engine": EngineConfig(batch_size=8),
@@ -188,7 +188,8 @@ def test_a_run_on_s3_is_the_local_run_byte_for_byte(
 def test_base_and_adapter_run_through_the_flow(
     given: dict[str, Any], local_run: dict[str, Any], demo: Demo, tmp_path: Path
 ) -> None:
-    adapted = stage_a(**given, adapters=[demo.adapter], answer_key=demo.adapter_answers, store=str(tmp_path))
+    both = ModelConfig(base=demo.checkpoint, adapters=(demo.adapter,))
+    adapted = stage_a(**{**given, "model": both}, answer_key=demo.adapter_answers, store=str(tmp_path))
     assert adapted["exact_match"] >= 0.9
     assert adapted["sha256"] != local_run["sha256"]
     manifest = json.loads(Path(adapted["manifest"]).read_text(encoding="utf-8"))
@@ -358,8 +359,8 @@ def test_a_mission_without_groups_fails(given: dict[str, Any], tmp_path: Path) -
 
 def test_wrong_parameters_are_refused_together_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        stage_a(mission="挡风板安装检", input_root="nowhere", store=str(tmp_path), checkpoint="nowhere")
-    assert [fault.where for fault in caught.value.faults] == ["mission", "input_root", "checkpoint"]
+        stage_a(mission="挡风板安装检", input_root="nowhere", store=str(tmp_path), model={"base": "nowhere"})
+    assert [fault.where for fault in caught.value.faults] == ["mission", "input_root", "model.base"]
 
 
 def test_progress_is_heard_for_every_photo(given: dict[str, Any], tmp_path: Path) -> None:

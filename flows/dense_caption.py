@@ -1,0 +1,115 @@
+"""Dense captions: a folder of photos in, every object of each with its place out. Knows the order of the steps.
+
+find photos -> resolve checkpoint -> caption shards -> publish captions and overlays -> score -> report
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.utilities.annotations import opaque
+
+from configs.parts import EngineConfig, InputConfig, MergeConfig, ModelConfig
+from configs.photo import DenseConfig
+from configs.settings import load_dense_caption
+from configs.stores import S3Options
+from flows.shown import plain, shown_progress
+from tasks.checkpoints.task import resolve_checkpoint
+from tasks.dense.publish import PublishedCaptions
+from tasks.dense.score import Score
+from tasks.dense.task import (
+    caption_shard,
+    find_photos,
+    plan_captions,
+    publish_run,
+    report_captions,
+    score_captions,
+    shards_of,
+)
+
+
+def _run_name() -> str:
+    from prefect.runtime import flow_run
+
+    told = flow_run.parameters
+    return f"{told.get('name') or told.get('input_root') or 'dense-caption'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="dense-caption", flow_run_name=_run_name)
+def dense_caption(
+    input_root: str | None = None,
+    store: str | None = None,
+    name: str | None = None,
+    device: str | None = None,
+    overlays: bool | None = None,
+    font: str | None = None,
+    dense_key: str | None = None,
+    shard_photos: int | None = None,
+    model: ModelConfig | None = None,
+    merge: MergeConfig | None = None,
+    dense: DenseConfig | None = None,
+    engine: EngineConfig | None = None,
+    inputs: InputConfig | None = None,
+    s3: S3Options | None = None,
+    profile: str | None = None,
+) -> dict[str, Any]:
+    """Caption every photo of a folder densely, and publish captions and overlays.
+
+    What is not given comes from the environment (`FIELDCHECK_...`), `.env`, the profile, or the default.
+
+    Args:
+        input_root: Folder of photos, at any depth: a directory, or s3://bucket/prefix.
+        store: Where results go: a directory, or s3://bucket/prefix.
+        name: Name of the photo set in the store; by default the folder's own.
+        device: auto, cpu, cuda or cuda:N.
+        overlays: Draw every captioned photo with its objects, as a PNG.
+        font: Font file with Chinese characters, for the labels.
+        dense_key: JSON file with the right captions; the run then reports F1 and description accuracy.
+        shard_photos: Photos in one task.
+        model: Which checkpoint is run, with which adapters, and how it is loaded.
+        merge: Merging the adapters into the base before the run.
+        dense: How captions are decoded.
+        engine: Which engine, its batches and preparation.
+        inputs: What is accepted as a photo.
+        s3: How s3:// is reached.
+        profile: A profile in configs/profiles, or a path to a YAML file.
+
+    Returns:
+        manifest (URI), sha256, fresh, photos, captioned, rejected, objects, inferred, seconds and, with an answer key,
+        f1, precision, recall, desc_accuracy and valid.
+    """
+    given = {key: plain(value) for key, value in locals().items() if key != "profile" and value is not None}
+    config = load_dense_caption(given, profile)
+    began = time.monotonic()
+
+    photos = find_photos(config)
+    resolved = resolve_checkpoint(config)
+    plan = plan_captions(config, resolved)
+    with shown_progress(len(photos)) as progress:
+        shards = enumerate(shards_of(config, photos), start=1)
+        parts = [caption_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
+    seen = [one for part in parts for one in part]
+    published = publish_run(config, plan, opaque(seen))
+    score = score_captions(config, plan, opaque(seen))
+
+    seconds = time.monotonic() - began
+    report_captions(config, published, opaque(seen), score, seconds)
+    return _summary(published, sum(one.fresh for one in seen), score, seconds)
+
+
+def _summary(published: PublishedCaptions, inferred: int, score: Score | None, seconds: float) -> dict[str, Any]:
+    summary = {
+        "manifest": published.uri,
+        "sha256": published.sha256,
+        "fresh": published.fresh,
+        **published.manifest.counts.model_dump(),
+        "inferred": inferred,
+        "seconds": round(seconds, 2),
+    }
+    if score is None:
+        return summary
+    rates = {"f1": score.f1, "precision": score.precision, "recall": score.recall, "desc_accuracy": score.desc_accuracy}
+    return {**summary, **{name: round(rate, 4) for name, rate in rates.items()}, "valid": score.valid}

@@ -1,0 +1,123 @@
+"""The commands that look at one photo, without Prefect: `summarize` and `caption`. Knows no run and no store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.cli import CaptionCommand, SummarizeCommand
+from configs.missions import known_missions
+from configs.photo import CaptionConfig, PhotoConfig, SummarizeConfig
+from configs.settings import load_caption, load_summarize
+from flows.terminal import print_result, progress_line
+
+if TYPE_CHECKING:
+    from tasks.engines.protocol import Completion, Decoding
+    from tasks.records.prompts import Prompt
+
+
+def summarize(command: SummarizeCommand) -> int:
+    """`fieldcheck summarize IMAGE`. A summary that breaks the grammar is printed with what it breaks, exit code 1."""
+    result = summarize_photo(load_summarize(command.given(), command.profile))
+    print_result(result)
+    return 1 if result["violations"] else 0
+
+
+def caption(command: CaptionCommand) -> int:
+    """`fieldcheck caption IMAGE`. A caption that breaks the rules is printed with what it breaks, exit code 1."""
+    result = caption_photo(load_caption(command.given(), command.profile))
+    print_result(result)
+    return 1 if result["violations"] else 0
+
+
+def summarize_photo(config: SummarizeConfig) -> dict[str, Any]:
+    """One photo's summary, and what is wrong with it. Raises PhotoError, CheckpointError or EngineError."""
+    from tasks.summaries.grammar import read
+    from tasks.summaries.ladder import first_rung
+    from tasks.summaries.prompts import summary_prompt
+
+    prompt = summary_prompt(known_missions()[config.mission] if config.mission else None)
+    answer = _answer(config, prompt, first_rung(config.generation))
+    reading = read(answer.text, cut_off=answer.finish_reason == "length")
+    return {
+        "image": config.image,
+        "summary": None if reading.summary is None else answer.text,
+        "violations": [violation.value for violation in reading.violations],
+        **_facts(answer),
+    }
+
+
+def caption_photo(config: CaptionConfig) -> dict[str, Any]:
+    """One photo's dense caption with pixel coordinates, or what is wrong with it; draws the overlay that was asked for.
+
+    Raises PhotoError, CheckpointError or EngineError.
+    """
+    from tasks.dense.infer import decoding_of
+    from tasks.dense.parse import parse_caption
+    from tasks.dense.prompts import dense_prompt
+    from tasks.dense.records import pixels_of
+    from tasks.records.errors import CaptionInvalid
+
+    answer = _answer(config, dense_prompt(), decoding_of(config.dense))
+    told: dict[str, Any] = {"image": config.image, "width": answer.width, "height": answer.height}
+    try:
+        found = parse_caption(answer.text, answer.finish_reason)
+    except CaptionInvalid as error:
+        return {**told, "objects": None, "violations": list(error.violations), **_facts(answer)}
+    told |= {"objects": found.as_json(), "pixels": pixels_of(found, answer.width, answer.height), "violations": []}
+    if config.overlay is not None:
+        from tasks.dense.pictures import overlay_png
+
+        font = Path(config.font) if config.font else None
+        picture = overlay_png(Path(config.image).read_bytes(), found, config.inputs, font)
+        _write(Path(config.overlay), picture)
+        told["overlay"] = config.overlay
+    return {**told, **_facts(answer)}
+
+
+def _answer(config: PhotoConfig, prompt: Prompt, decoding: Decoding) -> Completion:
+    """The checkpoint's answer for the photo, printed as it comes if the run streams."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from tasks.checkpoints.resolve import resolve_for
+    from tasks.checkpoints.spec import engine_spec
+    from tasks.engines.open import open_engine
+    from tasks.engines.protocol import Failure, Request
+
+    image = Path(config.image)
+    checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, progress_line)
+    engine = open_engine(engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device))
+    request = Request(image.name, image.read_bytes, prompt.system, prompt.user, decoding)
+    if config.stream:
+        result = engine.stream(request, _print_piece)
+        _print_piece("\n")
+    else:
+        (result,) = engine.generate([request])
+    if isinstance(result, Failure):
+        raise result.error
+    return result
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A file that is there whole or not at all. Raises StoreError."""
+    from blocks.local_store import LocalStore
+
+    LocalStore(path.absolute().parent).write(path.name, data)
+
+
+def _print_piece(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _facts(answer: Completion) -> dict[str, Any]:
+    return {
+        "text": answer.text,
+        "finish_reason": answer.finish_reason,
+        "shown": [answer.shown_width, answer.shown_height],
+        "scaled_by": answer.scaled_by,
+        "prompt_tokens": answer.prompt_tokens,
+        "visual_tokens": answer.visual_tokens,
+        "completion_tokens": answer.completion_tokens,
+    }

@@ -1,0 +1,44 @@
+"""What flows share: progress in Prefect's UI, and parameters as layers of settings. Knows no step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from pydantic import BaseModel
+
+from tasks.publishing.task import shown_if_possible
+from tasks.records.progress import Progress, Tick, in_background, listening, throttled
+
+_ARTIFACT_SECONDS = 2.0
+
+
+@contextmanager
+def shown_progress(pending: int) -> Iterator[Progress]:
+    """Progress of the run's photos, kept up to date in Prefect's UI."""
+    nothing = 0.0 if pending else 100.0
+    artifact: UUID | None = None
+    with shown_if_possible():
+        artifact = create_progress_artifact(progress=nothing, description=f"0 of {pending} photos")
+
+    def show(tick: Tick) -> None:
+        if artifact is None:
+            return
+        with shown_if_possible():
+            update_progress_artifact(
+                artifact,
+                progress=100.0 * tick.done / tick.total,
+                description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
+            )
+
+    # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
+    with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)):
+        yield Progress(pending)
+
+
+def plain(value: Any) -> Any:
+    """A parameter as a layer of settings: of a part, only what was set."""
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value

@@ -1,0 +1,115 @@
+"""Dense captions from a folder to a published run, on the real checkpoint and a real Prefect server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from blocks.local_store import LocalStore
+from configs.errors import ConfigError
+from configs.parts import EngineConfig, ModelConfig
+from configs.photo import DenseConfig
+from flows.dense_caption import dense_caption
+from tasks.dense.parse import parse_caption
+from tasks.records.errors import NothingToDo
+from tests.builders import files_under
+from tests.demo import Demo
+from tests.flows.conftest import MISSION
+
+pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+GROUPS = ("审核通过/QC-20260305-0005", "审核不通过/QC-20260308-0008")
+"""The second holds the truncated photo."""
+
+
+@pytest.fixture(scope="module")
+def photos(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few of the demo's photos, under the keys that they have there."""
+    root = tmp_path_factory.mktemp("photos")
+    for group in GROUPS:
+        shutil.copytree(Path(demo.photos) / MISSION / group, root / MISSION / group)
+    return root
+
+
+@pytest.fixture(scope="module")
+def given(demo: Demo, photos: Path) -> dict[str, Any]:
+    """What the tests of this file have in common."""
+    return {
+        "input_root": str(photos),
+        "name": "夜间",
+        "device": "cpu",
+        "model": ModelConfig(base=demo.checkpoint),
+        "dense": DenseConfig(max_new_tokens=1024),
+        "engine": EngineConfig(batch_size=8),
+        "dense_key": str(Path(demo.photos) / "dense_key.json"),
+        "shard_photos": 4,
+    }
+
+
+@pytest.fixture(scope="module")
+def run(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One run into a local store."""
+    return dense_caption(**given, store=str(tmp_path_factory.mktemp("store")))
+
+
+def lines(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The records of one of the run's files."""
+    text = (Path(run["manifest"]).parent / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_photo_is_captioned_or_rejected_and_scored(run: dict[str, Any], photos: Path) -> None:
+    there = sum(1 for path in photos.rglob("*") if path.suffix in {".jpg", ".jpeg", ".png"})
+    assert run["photos"] == there == run["captioned"] + run["rejected"]
+    assert run["f1"] >= 0.7
+    assert run["desc_accuracy"] >= 0.8
+    images = [record["image"] for record in lines(run, "captions.jsonl") + lines(run, "rejected.jsonl")]
+    assert sorted(images) == sorted(path.relative_to(photos).as_posix() for path in photos.rglob("img*"))
+    assert "truncated_image" in [record["reason"] for record in lines(run, "rejected.jsonl")]
+
+
+def test_captions_are_valid_and_pixels_are_of_the_upright_photo(run: dict[str, Any]) -> None:
+    for record in lines(run, "captions.jsonl"):
+        caption = parse_caption(json.dumps(record["objects"], ensure_ascii=False))
+        for number, item in enumerate(caption.objects, start=1):
+            points = record["pixels"][f"object_{number}"]
+            expected = [
+                value * (record["width"], record["height"])[index % 2] / 1000
+                for index, value in enumerate(item.geometry.flat)
+            ]
+            assert points == pytest.approx(expected, abs=0.06)
+
+
+def test_every_caption_is_drawn_on_its_photo(run: dict[str, Any]) -> None:
+    folder = Path(run["manifest"]).parent / "overlays"
+    captioned = [record["image"] for record in lines(run, "captions.jsonl")]
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")) == sorted(
+        f"{image}.png" for image in captioned
+    )
+    with Image.open(folder / f"{captioned[0]}.png") as picture:
+        assert min(picture.size) >= 640
+
+
+def test_a_second_run_asks_nothing_and_publishes_the_same(given: dict[str, Any], run: dict[str, Any]) -> None:
+    store = Path(run["manifest"]).parents[4]
+    before = files_under(LocalStore(store))
+    again = dense_caption(**{**given, "shard_photos": 100}, store=str(store))
+    assert (again["inferred"], again["fresh"], again["sha256"]) == (0, False, run["sha256"])
+    assert files_under(LocalStore(store)) == before
+
+
+def test_wrong_parameters_are_refused_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        dense_caption(input_root="nowhere", store=str(tmp_path), model={"base": "nowhere"}, name="a/b")
+    assert [fault.where for fault in caught.value.faults] == ["input_root", "name", "model.base"]
+
+
+def test_a_folder_without_photos_is_nothing_to_do(given: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(NothingToDo):
+        dense_caption(**{**given, "input_root": str(tmp_path / "in")}, store=str(tmp_path / "out"))
