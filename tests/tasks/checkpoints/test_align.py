@@ -11,7 +11,8 @@ import pytest
 from tasks.checkpoints.align import check_alignment, mismatches
 from tasks.records.errors import CheckpointError, CheckpointMisaligned
 from tests.demo import Demo
-from tests.tasks.checkpoints.conftest import Copy, Merging, change
+from tests.merging import Merging
+from tests.tasks.checkpoints.conftest import Copy, change
 
 
 @pytest.fixture

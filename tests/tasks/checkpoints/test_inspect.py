@@ -14,7 +14,8 @@ from tasks.checkpoints.inspect import inspect
 from tasks.records.errors import CheckpointError
 from tests.builders import make_adapter, make_checkpoint
 from tests.demo import Demo
-from tests.tasks.checkpoints.conftest import Copy, Merging, change
+from tests.merging import Merging
+from tests.tasks.checkpoints.conftest import Copy, change
 from tests.tasks.checkpoints.processes import ROOT
 
 

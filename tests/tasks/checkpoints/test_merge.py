@@ -24,7 +24,8 @@ from tasks.checkpoints.merge import merge
 from tasks.checkpoints.weights import read_weights
 from tasks.records.errors import CheckpointError, CheckpointMisaligned, MergeFailed, ParityTooLow
 from tests.demo import Demo
-from tests.tasks.checkpoints.conftest import Copy, Merging, change
+from tests.merging import Merging
+from tests.tasks.checkpoints.conftest import Copy, change
 from tests.tasks.checkpoints.processes import ROOT, children_of, until
 
 ONE = "import json, sys\nfrom configs.parts import MergeConfig, ModelConfig\n" + (

@@ -16,7 +16,8 @@ from tasks.checkpoints.resolve import Checkpoint, resolve, resolve_dtype, resolv
 from tasks.records.errors import CheckpointError, CheckpointMisaligned
 from tests.builders import make_adapter, make_checkpoint
 from tests.demo import Demo
-from tests.tasks.checkpoints.conftest import Copy, Merging
+from tests.merging import Merging
+from tests.tasks.checkpoints.conftest import Copy
 from tests.tasks.checkpoints.processes import ROOT
 
 NO_MERGE = MergeConfig()

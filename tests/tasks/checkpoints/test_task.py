@@ -14,7 +14,7 @@ from tasks.checkpoints.resolve import resolve_endpoint
 from tasks.checkpoints.task import merge_checkpoint, resolve_checkpoint
 from tasks.records.errors import CheckpointError
 from tests.demo import Demo
-from tests.tasks.checkpoints.conftest import Merging
+from tests.merging import Merging
 
 SERVER = EngineConfig(kind="endpoint", endpoint=EndpointConfig(url="http://127.0.0.1:1/v1", model="qwen"))
 
