@@ -1,7 +1,7 @@
 """Photos in, captions out, one stored object a photo. Knows an engine by its protocol.
 
-A photo whose caption is in the store already is not shown to the model again; one that is new is stored as soon as it
-is captioned, so that a killed run loses the batch under way at most.
+A photo that the store knows is not shown to the model again; what becomes of a new one is stored as soon as it is
+known, so that a killed run loses the batch under way at most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from tasks.records.errors import CaptionInvalid, PhotoError, RecordError
 from tasks.records.jsonl import parse, to_line
 from tasks.records.photos import Photo
 from tasks.records.prompts import Prompt
-from tasks.records.reasons import Reason
+from tasks.records.reasons import PASSING, Reason
+from tasks.records.stage_a import Failed
 from tasks.records.work import Identity
 
 
@@ -63,9 +64,9 @@ def caption_photos(
     StoreError when a store itself fails.
     """
     seen = [_look(photo, root, limits, identity) for photo in photos]
-    known = {one.work_key: is_known(store, name, one.work_key) for one in seen if not one.error}
-    asked = {one.work_key: one for one in seen if not one.error and not known[one.work_key]}
-    failed: dict[str, PhotoError] = {}
+    known = {one.work_key: _find(store, name, one.work_key) for one in seen if not one.error}
+    asked = {one.work_key: one for one in seen if not one.error and known[one.work_key] is None}
+    failed = {key: PhotoError(one.reason, one.detail) for key, one in known.items() if isinstance(one, Failed)}
     for one in seen:
         if one.work_key not in asked:
             on_photo()
@@ -73,33 +74,49 @@ def caption_photos(
         model = engine()
         requests = [_request(one, root, prompt, decoding) for one in asked.values()]
         for result in model.generate(requests):
-            if isinstance(result, Failure):
-                failed[result.id] = result.error
+            sha256 = asked[result.id].photo.sha256
+            if not isinstance(result, Failure):
+                store.write(outcome_key(name, result.id), to_line(_judge(sha256, result, model.name)))
             else:
-                outcome = _judge(asked[result.id].photo.sha256, result, model.name)
-                store.write(outcome_key(name, result.id), to_line(outcome))
+                reason, detail = result.error.reason, result.error.detail
+                failed[result.id] = result.error
+                if reason not in PASSING:  # the same bytes will fail tomorrow
+                    outcome = Failed(work_key=result.id, sha256=sha256, reason=reason, detail=detail)
+                    store.write(outcome_key(name, result.id), to_line(outcome))
             on_photo()
     return [
-        replace(one, error=failed.get(one.work_key, one.error), fresh=asked.get(one.work_key) is one) for one in seen
+        replace(
+            one,
+            error=failed.get(one.work_key, one.error),
+            fresh=asked.get(one.work_key) is one and one.work_key not in failed,
+        )
+        for one in seen
     ]
 
 
 def read_outcome(store: Store, name: str, work_key: str) -> Captioned:
     """A stored caption. Raises ObjectMissing or RecordError."""
-    key = outcome_key(name, work_key)
-    outcome = parse(Captioned, store.read(key), store.uri_of(key))
-    if outcome.work_key != work_key:
-        raise RecordError(f"{store.uri_of(key)} is of another photo; delete it and run again")
+    outcome = _read(store, name, work_key)
+    if isinstance(outcome, Failed):
+        raise RecordError(f"{store.uri_of(outcome_key(name, work_key))} is no caption; delete it and run again")
     return outcome
 
 
-def is_known(store: Store, name: str, work_key: str) -> bool:
-    """Whether a caption is in the store, whole. A damaged one is made anew."""
+def _find(store: Store, name: str, work_key: str) -> Captioned | Failed | None:
+    """What is known of a photo; a damaged object is as good as none, and is made anew."""
     try:
-        read_outcome(store, name, work_key)
+        return _read(store, name, work_key)
     except (ObjectMissing, RecordError):
-        return False
-    return True
+        return None
+
+
+def _read(store: Store, name: str, work_key: str) -> Captioned | Failed:
+    key = outcome_key(name, work_key)
+    data, place = store.read(key), store.uri_of(key)
+    outcome = parse(Captioned, data, place) if b'"finish_reason"' in data else parse(Failed, data, place)
+    if outcome.work_key != work_key:
+        raise RecordError(f"{place} is of another photo; delete it and run again")
+    return outcome
 
 
 def _look(photo: Photo, root: Store, limits: InputConfig, identity: Identity) -> Seen:

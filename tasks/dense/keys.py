@@ -1,6 +1,6 @@
 """Keys of everything that a run of dense captions keeps, the same on disk and on S3. Knows names only.
 
-dense/<name>/captions/<work_key>.json                     one captioned photo, written once
+dense/<name>/captions/<work_key>.json                     what became of one photo, written once
 dense/<name>/runs/<run_id>/captions.jsonl, rejected.jsonl, provenance.jsonl, overlays/<photo>.png, manifest.json
 """
 

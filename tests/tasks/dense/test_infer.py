@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from configs.photo import DenseConfig
 from tasks.dense.discover import find_photos
 from tasks.dense.infer import Seen, caption_photos, decoding_of, read_outcome
 from tasks.dense.keys import outcome_key
-from tasks.engines.protocol import FinishReason
-from tasks.records.errors import RecordError
+from tasks.engines.protocol import Failure, FinishReason, Request, Result
+from tasks.images.open import decode
+from tasks.records.errors import PhotoError, RecordError
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tests.builders import make_identity, put_photos
@@ -25,6 +27,20 @@ PROMPT = Prompt("system text", "user text")
 GOOD = '{"object_1":{"desc":"BBU设备/品牌:华为","bbox_2d":[10,20,300,400]}}'
 
 
+class Decoding(TableEngine):
+    """Decodes what it is shown."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+        """A failure for each photo that cannot be decoded."""
+        for result in super().generate(requests):
+            (request,) = [request for request in requests if request.id == result.id]
+            try:
+                decode(request.read(), InputConfig())
+            except PhotoError as error:
+                result = Failure(request.id, error)
+            yield result
+
+
 class Bench:
     """Photos, a store, and an engine that gives every photo the same answer."""
 
@@ -33,18 +49,19 @@ class Bench:
         self.answer = (text, finish)
         self.engine: TableEngine | None = None
 
-    def caption(self) -> list[Seen]:
-        """One run over all photos."""
+    def caption(self, *, decoding: bool = False) -> list[Seen]:
+        """One run over all photos; with `decoding` the engine fails where a real one does."""
         found, _ = find_photos(self.photos)
         keys = {IDENTITY.work_key(hashlib.sha256(self.photos.read(p.key)).hexdigest()) for p in found}
         self.engine = None
 
         def engine() -> TableEngine:
-            self.engine = TableEngine({key: [self.answer] for key in keys})
+            self.engine = (Decoding if decoding else TableEngine)({key: [self.answer] for key in keys})
             return self.engine
 
-        decoding = decoding_of(DenseConfig())
-        return caption_photos(found, self.photos, self.store, "set", IDENTITY, PROMPT, decoding, InputConfig(), engine)
+        return caption_photos(
+            found, self.photos, self.store, "set", IDENTITY, PROMPT, decoding_of(DenseConfig()), InputConfig(), engine
+        )
 
     @property
     def asked(self) -> int:
@@ -109,6 +126,16 @@ def test_a_bad_photo_costs_nothing_but_itself(bench: Bench, tmp_path: Path) -> N
     seen = bench.caption()
     assert [one.error and one.error.reason for one in seen] == [None, Reason.EMPTY_FILE, None]
     assert bench.asked == 2
+
+
+def test_a_photo_that_cannot_be_decoded_is_tried_once(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "photos" / "a" / "img2.jpg"
+    path.write_bytes(path.read_bytes()[:-40])
+    for asked in (3, 0):
+        seen = bench.caption(decoding=True)
+        assert [one.error and one.error.reason for one in seen] == [None, Reason.TRUNCATED_IMAGE, None]
+        assert [one.fresh for one in seen] == [asked > 0, False, asked > 0]
+        assert bench.asked == asked
 
 
 @pytest.mark.parametrize(
