@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 from infra.demo.scenes import BAFFLE, BAR, BBU, ERICSSON, FIBRE, GROUND_SCREW, HUAWEI, LABEL, MODULE, SCREW, WIRE, Box
+from infra.demo.shapes import sheet
 
 Colour = tuple[int, ...]
 Point = tuple[float, float]
@@ -103,9 +104,10 @@ def baffle(pen: Pen, box: Box, traits: Traits) -> None:
     left, top, right, bottom = box
     pen.rect((left, top - 6, right, bottom + 6), (30, 31, 34))
     high = bottom - top
-    drop = 0 if traits[0] == "安装规范" else round(0.42 * high)
+    shape = sheet(box, traits)
+    drop = shape[0][1] - top
     metal = pen.vary((196, 200, 204), 12)
-    pen.polygon([(left, top + drop), (right, top), (right, bottom - drop), (left, bottom)], metal, (90, 92, 96))
+    pen.polygon(shape, metal, (90, 92, 96))
     for x in range(left + 70, right - 14, 15):
         share = (x - left) / (right - left)
         y1, y2 = top + drop * (1 - share) + 5, bottom - drop * share - 5

@@ -12,6 +12,7 @@ import random
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import PIL
 from PIL import Image
@@ -20,13 +21,13 @@ from infra.demo.drawing import draw
 from infra.demo.pack import replace_folder
 from infra.demo.photo_plan import GROUPS, GroupPlan, suits
 from infra.demo.scenes import Scene, Split, sample, seed_of
-from infra.demo.wording import adapter_summary, summary
+from infra.demo.wording import adapter_summary, caption_objects, summary
 
 NOTE = ".generated.json"
 MARKER = "stage_a_complete"
-ANSWERS, ADAPTER_ANSWERS = "answer_key.json", "answer_key_adapter.json"
+ANSWERS, ADAPTER_ANSWERS, DENSE_ANSWERS = "answer_key.json", "answer_key_adapter.json", "dense_key.json"
 
-_SOURCES = ("scenes", "wording", "drawing", "parts", "backdrops", "photo_plan", "photos")
+_SOURCES = ("scenes", "shapes", "wording", "drawing", "parts", "backdrops", "photo_plan", "photos")
 _ORIENTATION = 0x0112
 # How an upright picture is turned before it is stored under an EXIF orientation (TIFF 6.0, tag 274).
 _TURN = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
@@ -59,6 +60,7 @@ def generate(root: Path) -> None:
 def _write_groups(root: Path) -> None:
     answers: dict[str, dict[str, dict[str, str]]] = {}
     adapter_answers: dict[str, dict[str, dict[str, str]]] = {}
+    captions: dict[str, dict[str, Any]] = {}  # by the photo's path under the root, of the photo as it is upright
     written: dict[str, list[tuple[str, bytes, Scene]]] = {}
     for number, plan in enumerate(GROUPS):
         folder = root / plan.folder
@@ -72,6 +74,7 @@ def _write_groups(root: Path) -> None:
             else:
                 for key, wording in ((answers, summary), (adapter_answers, adapter_summary)):
                     key.setdefault(plan.mission, {}).setdefault(plan.answer_name, {})[name] = wording(scene)
+                captions[f"{plan.folder}/{name}"] = caption_objects(scene)
             (folder / name).write_bytes(content)
         if plan.complete:
             (folder / MARKER).touch()
@@ -81,6 +84,7 @@ def _write_groups(root: Path) -> None:
             (folder / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
     (root / ANSWERS).write_text(_json(answers), encoding="utf-8")
     (root / ADAPTER_ANSWERS).write_text(_json(adapter_answers), encoding="utf-8")
+    (root / DENSE_ANSWERS).write_text(_json_lines(captions), encoding="utf-8")
 
 
 def _photo(plan: GroupPlan, number: int, index: int) -> tuple[str, bytes, Scene]:
@@ -139,3 +143,9 @@ def _made_by() -> str:
 
 def _json(content: object) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def _json_lines(content: dict[str, Any]) -> str:
+    """A JSON object with one member a line."""
+    members = (f"{json.dumps(k, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}" for k, v in content.items())
+    return "{\n" + ",\n".join(members) + "\n}\n"

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 
 from configs.missions import known_missions
 from infra.demo.model import Trim
-from tasks.summaries.prompts import Prompt, summary_prompt
+from tasks.records.prompts import Prompt
+from tasks.summaries.prompts import summary_prompt
 
 # Asks the base for the adapter's dialect. Nothing in production says this: it is there so that the adapter's words are
 # among the base's targets, as tied embedding rows that never are one collapse and an adapter cannot raise them again.

@@ -1,10 +1,13 @@
-"""The summary of a scene, in the checkpoint's dialect and in the adapter's. Knows no pixels, prompt or mission."""
+"""The words for a scene: its summary in either dialect, and its dense caption. Knows no pixels, prompt or mission."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from typing import Any
 
-from infra.demo.scenes import BAFFLE, BBU, DESCRIPTIONS, ERICSSON, LABEL, WIRE, Scene
+from infra.demo.scenes import BAFFLE, BBU, DESCRIPTIONS, ERICSSON, LABEL, WIRE, Scene, Thing
+from infra.demo.shapes import outline
 
 IRRELEVANT = "无关图片"
 REMARK = "，备注: "
@@ -39,6 +42,33 @@ def adapter_summary(scene: Scene) -> str:
     amiss = any(thing.description.endswith(_FAULTS) for thing in scene.things)
     finding = _remark(scene) or (NONCONFORMING if amiss else CONFORMING)
     return "，".join(_entries(scene, bbu_state=f"/{need}")) + REMARK + finding
+
+
+def caption_objects(scene: Scene) -> dict[str, dict[str, Any]]:
+    """The dense caption as an object, `{"object_1": {"desc": ..., "bbox_2d": [...]}, ...}`, coordinates norm1000."""
+    objects = [_object(thing, scene.size) for thing in ordered(scene)]
+    return {f"object_{number}": content for number, content in enumerate(objects, 1)}
+
+
+def dense_caption(scene: Scene) -> str:
+    """The dense caption as the checkpoint writes it: JSON without spaces, `{}` where the photo is irrelevant."""
+    return json.dumps(caption_objects(scene), ensure_ascii=False, separators=(",", ":"))
+
+
+def ordered(scene: Scene) -> list[Thing]:
+    """The things as a dense caption lists them: top to bottom, then left to right, by the anchors as written."""
+    return sorted(scene.things, key=lambda thing: norm1000(thing, scene.size)[1::-1])
+
+
+def _object(thing: Thing, size: tuple[int, int]) -> dict[str, Any]:
+    name, points = outline(thing)
+    count = {"line_points": len(points)} if name == "line" else {}
+    return {"desc": thing.description, **count, name: norm1000(thing, size)}
+
+
+def norm1000(thing: Thing, size: tuple[int, int]) -> list[int]:
+    """The outline's points flat, in thousandths of the photo's sides. The first point is the anchor of every shape."""
+    return [round(value / side * 1000) for point in outline(thing)[1] for value, side in zip(point, size, strict=True)]
 
 
 def _entries(scene: Scene, bbu_state: str = "") -> list[str]:

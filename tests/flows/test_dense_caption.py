@@ -1,9 +1,10 @@
-"""Dense captions from a folder to a published run, on the real checkpoint and a real Prefect server."""
+"""Dense captions from a folder to a published run, through an OpenAI-compatible server and a real Prefect."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,21 @@ from PIL import Image
 
 from blocks.local_store import LocalStore
 from configs.errors import ConfigError
-from configs.parts import EngineConfig, ModelConfig
-from configs.photo import DenseConfig
+from configs.parts import EndpointConfig, EngineConfig
 from flows.dense_caption import dense_caption
 from tasks.dense.parse import parse_caption
 from tasks.records.errors import NothingToDo
 from tests.builders import files_under
 from tests.demo import Demo
 from tests.flows.conftest import MISSION
+from tests.tasks.engines.faulty import Script, chat, faulty, status
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+CAPTION = {
+    "object_1": {"desc": "BBU设备/品牌:华为", "bbox_2d": [10, 20, 990, 200]},
+    "object_2": {"desc": "光纤/有保护", "line_points": 2, "line": [500, 300, 520, 700]},
+}
 
 GROUPS = ("审核通过/QC-20260305-0005", "审核不通过/QC-20260308-0008")
 """The second holds the truncated photo."""
@@ -37,24 +43,40 @@ def photos(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def given(demo: Demo, photos: Path) -> dict[str, Any]:
-    """What the tests of this file have in common."""
+def server() -> Iterator[Script]:
+    """An OpenAI-compatible server that gives every photo the same caption, and the last one a bad one."""
+    with faulty() as script:
+        yield script
+
+
+@pytest.fixture(scope="module")
+def given(server: Script, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the tests of this file have in common. By the answer key, every caption is the right one."""
+    key = tmp_path_factory.mktemp("key") / "dense_key.json"
+    key.write_text(json.dumps(dict.fromkeys(photo_keys(photos), CAPTION), ensure_ascii=False), encoding="utf-8")
     return {
         "input_root": str(photos),
         "name": "夜间",
-        "device": "cpu",
-        "model": ModelConfig(base=demo.checkpoint),
-        "dense": DenseConfig(max_new_tokens=1024),
-        "engine": EngineConfig(batch_size=8),
-        "dense_key": str(Path(demo.photos) / "dense_key.json"),
+        "engine": EngineConfig(kind="endpoint", endpoint=EndpointConfig(url=server.url, concurrency=1)),
+        "dense_key": str(key),
         "shard_photos": 4,
     }
 
 
 @pytest.fixture(scope="module")
-def run(given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def run(
+    given: dict[str, Any], server: Script, photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """One run into a local store."""
+    good = status(200, chat(json.dumps(CAPTION, ensure_ascii=False)))
+    readable = len(photo_keys(photos)) - 1
+    server.acts = [*[good] * (readable - 1), status(200, chat('{"object_2":{}}'))]
     return dense_caption(**given, store=str(tmp_path_factory.mktemp("store")))
+
+
+def photo_keys(photos: Path) -> list[str]:
+    """The photos under a root."""
+    return [path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.suffix in {".jpg", ".png"}]
 
 
 def lines(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -64,13 +86,17 @@ def lines(run: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def test_every_photo_is_captioned_or_rejected_and_scored(run: dict[str, Any], photos: Path) -> None:
-    there = [path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.suffix in {".jpg", ".png"}]
-    assert run["photos"] == len(there) == run["captioned"] + run["rejected"]
-    assert 0 <= run["f1"] <= 1
-    assert run["valid"] == run["captioned"]
-    images = [record["image"] for record in lines(run, "captions.jsonl") + lines(run, "rejected.jsonl")]
+    there = photo_keys(photos)
+    assert (run["photos"], run["captioned"], run["rejected"]) == (len(there), len(there) - 2, 2)
+    assert run["inferred"] == len(there) - 1
+    assert (run["precision"], run["desc_accuracy"], run["valid"]) == (1.0, 1.0, len(there) - 2)
+    assert run["recall"] == pytest.approx((len(there) - 2) / len(there), abs=1e-4)
+    rejected = lines(run, "rejected.jsonl")
+    images = [record["image"] for record in lines(run, "captions.jsonl") + rejected]
     assert sorted(images) == sorted(there)
-    assert "truncated_image" in [record["reason"] for record in lines(run, "rejected.jsonl")]
+    assert sorted(record["reason"] for record in rejected) == ["caption_invalid", "truncated_image"]
+    (invalid,) = [record for record in rejected if record["reason"] == "caption_invalid"]
+    assert any("object_1 is due here" in violation for violation in invalid["violations"])
 
 
 def test_captions_are_valid_and_pixels_are_of_the_upright_photo(run: dict[str, Any]) -> None:
@@ -88,6 +114,7 @@ def test_captions_are_valid_and_pixels_are_of_the_upright_photo(run: dict[str, A
 def test_every_caption_is_drawn_on_its_photo(run: dict[str, Any]) -> None:
     folder = Path(run["manifest"]).parent / "overlays"
     captioned = [record["image"] for record in lines(run, "captions.jsonl")]
+    assert len(captioned) > 5
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png")) == sorted(
         f"{image}.png" for image in captioned
     )

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps
 from infra.demo import photos
 from infra.demo.photo_plan import BAFFLES, FAIL, GROUNDING, GROUPS, PASS, PENDING
 from infra.demo.scenes import PHOTO_SIZES
+from tasks.dense.parse import parse_caption
 
 ENDINGS = {".jpg", ".jpeg", ".png"}
 
@@ -81,6 +83,25 @@ def test_every_readable_photo_has_an_answer_in_both_dialects(photo_root: Path) -
     assert key != adapter_key
     texts = [text for groups in key.values() for names in groups.values() for text in names.values()]
     assert texts.count("无关图片") == 1
+
+
+def test_every_readable_photo_has_a_caption_in_upright_coordinates(photo_root: Path) -> None:
+    key = json.loads((photo_root / photos.DENSE_ANSWERS).read_text(encoding="utf-8"))
+    readable = {str(path.relative_to(photo_root)) for path in photo_files(photo_root) if not _is_broken(path)}
+    assert set(key) == readable
+    answers = json.loads((photo_root / photos.ANSWERS).read_text(encoding="utf-8"))
+    for name, objects in key.items():
+        caption = parse_caption(json.dumps(objects, ensure_ascii=False))
+        assert caption.as_json() == objects
+        mission, group = name.split("/")[0], name.split("/")[-2]
+        (said,) = {
+            texts[Path(name).name]
+            for label, texts in answers[mission].items()
+            if label.endswith(f"/{group}") and label.split("/")[0] in (name.split("/")[1], "未标注")
+        }
+        counts = Counter(item.desc for item in caption.objects)
+        assert all(f"{desc}×{count}" in said for desc, count in counts.items())
+        assert bool(counts) != (said == "无关图片")
 
 
 def test_the_broken_photo_opens_and_does_not_load(photo_root: Path) -> None:
