@@ -2,6 +2,7 @@
 
 V: the vision tower, with linear probes on what each cell shows. C: the language model learns to count what the finished
 tower sees. L: it learns to answer. J and P: both together. From scratch in one go the same model stays on a plateau.
+E and D: dense captions, `infra.demo.dense`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,6 +70,11 @@ class Course:
         prompt = asking_for_finding(training_prompt(self.rng))
         return Batch(grid, conversation(prompt, self.tokenizer, self.trim), self._answers(pictures, "adapter"))
 
+    def summary_batch(self, grid: Grid, pictures: list[Picture]) -> Batch:
+        """Either of the above: what the base is asked for summaries."""
+        ask = self.rng.random() < FINDING_SHARE
+        return self.batch_with_finding(grid, pictures) if ask else self.batch(grid, pictures, "base")
+
     def quiz_batch(self, grid: Grid, dialect: Dialect) -> Batch:
         """The held-out pictures of a grid under one of the real prompts."""
         prompt = real_prompts()[grid[0] % len(real_prompts())]
@@ -91,18 +97,28 @@ def run_phase(
     peak: float,
     check: Callable[[], float],
     every: int = 100,
+    others: Sequence[tuple[Iterable[nn.Parameter], float]] = (),
 ) -> None:
-    """`steps` AdamW steps in bf16 autocast; a progress line with `check()` after every `every` of them."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    """`steps` AdamW steps in bf16 autocast; a progress line with `check()` after every `every` of them.
+
+    `others` are further parameters and their share of the learning rate. Gradients are clipped apart from each other:
+    what is steep in one group would otherwise silence the rest in just those steps.
+    """
+    trained = [
+        ([parameter for parameter in some if parameter.requires_grad], share)
+        for some, share in ((parameters, 1.0), *others)
+    ]
+    groups = [{"params": some, "of_peak": share} for some, share in trained]
+    optimiser = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     started, losses = time.monotonic(), []
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
-            group["lr"] = peak * _share_of_peak(step, steps)
+            group["lr"] = peak * group["of_peak"] * _share_of_peak(step, steps)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        for some, _ in trained:
+            torch.nn.utils.clip_grad_norm_(some, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         losses.append(float(loss.detach()))

@@ -6,8 +6,9 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel
@@ -16,9 +17,21 @@ from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 from infra.demo.pictures import photo
 from infra.demo.prompting import real_prompts
 from infra.demo.scenes import Scene, Split, sample, seed_of
+from infra.demo.tokenizer import END_OF_TEXT, IM_END
 from infra.demo.wording import adapter_summary, summary
+from tasks.dense.prompts import dense_prompt
+from tasks.records.prompts import Prompt
 
 BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model wrote, why it ended, and its tokens, the end of the turn included."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    tokens: int
 
 
 class Reader:
@@ -34,9 +47,11 @@ class Reader:
     def prompt_inputs(self, scenes: Sequence[Scene], first_prompt: int = 0) -> Any:
         """The processor's inputs, `mm_token_type_ids` among them: one left-padded batch of mixed sizes and missions."""
         prompts = real_prompts()
+        return self._inputs(scenes, [prompts[(first_prompt + index) % len(prompts)] for index in range(len(scenes))])
+
+    def _inputs(self, scenes: Sequence[Scene], prompts: Sequence[Prompt]) -> Any:
         texts = []
-        for index in range(len(scenes)):
-            prompt = prompts[(first_prompt + index) % len(prompts)]
+        for prompt in prompts:
             turns = [
                 {"role": "system", "content": prompt.system},
                 {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt.user}]},
@@ -52,17 +67,28 @@ class Reader:
 
     def read(self, scenes: Sequence[Scene], first_prompt: int = 0) -> list[str]:
         """One greedy answer a scene."""
-        inputs = self.prompt_inputs(scenes, first_prompt)
+        return [answer.text for answer in self._answers(self.prompt_inputs(scenes, first_prompt))]
+
+    def caption(self, scenes: Sequence[Scene], max_new_tokens: int | None = None) -> list[Answer]:
+        """One greedy dense caption a scene, of at most as many tokens as given, or else as the checkpoint says."""
+        return self._answers(self._inputs(scenes, [dense_prompt()] * len(scenes)), max_new_tokens)
+
+    def _answers(self, inputs: Any, max_new_tokens: int | None = None) -> list[Answer]:
+        limit = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
         with torch.inference_mode():
-            answers = self.model.generate(**inputs, do_sample=False)[:, inputs["input_ids"].shape[1] :]
-        decoded: list[str] = self.processor.batch_decode(answers, skip_special_tokens=True)
-        return decoded
+            written = self.model.generate(**inputs, do_sample=False, **limit)
+        rows: list[list[int]] = written[:, inputs["input_ids"].shape[1] :].tolist()
+        answers = []
+        for row in rows:
+            length = next((at for at, token in enumerate(row) if token in (IM_END, END_OF_TEXT)), None)
+            text = self.processor.decode(row[:length], skip_special_tokens=True)
+            answers.append(Answer(text, "length", len(row)) if length is None else Answer(text, "stop", length + 1))
+        return answers
 
 
-def examine(checkpoint: Path, adapter: Path | None, scenes: int) -> dict[str, Any]:
+def examine(reader: Reader, dialect: Literal["base", "adapter"], scenes: int) -> dict[str, Any]:
     """Exactness on held-out scenes: overall, by photo size and by kind of scene, with the first few wrong answers."""
-    reader = Reader(checkpoint, adapter)
-    wording = adapter_summary if adapter else summary
+    wording = adapter_summary if dialect == "adapter" else summary
     tally: dict[str, dict[str, list[bool]]] = {"by_size": defaultdict(list), "by_kind": defaultdict(list)}
     wrong: list[dict[str, Any]] = []
     for start in range(0, scenes, BATCH):

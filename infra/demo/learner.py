@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,13 @@ class Batch:
     conversation: Conversation
     answers: Sequence[Sequence[int]]
 
+    def labels(self) -> Tensor:
+        """The answers as a tensor, (n, longest answer), filled up with IGNORED."""
+        labels = torch.full((len(self.answers), max(map(len, self.answers))), IGNORED)
+        for row, answer in enumerate(self.answers):
+            labels[row, : len(answer)] = torch.tensor(answer)
+        return labels
+
 
 class Learner:
     """Feature, probe and answer losses of one model with trimmed rows.
@@ -105,11 +112,17 @@ class Learner:
         loss = torch.stack([functional.binary_cross_entropy_with_logits(logit, labels) for logit in logits]).sum()
         return loss, ((logits[0] > 0) == labels.bool()).flatten(1).all(1).float().mean()
 
-    def answer_loss(self, features: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy of the answers given the pictures' `features`."""
-        logits, labels = self._answer_logits(features, batch)
+    def answer_loss(
+        self, features: Tensor, batch: Batch, weigh: Callable[[Tensor], Tensor] = torch.ones_like
+    ) -> Tensor:
+        """Cross-entropy of the answers given the pictures' `features`; `weigh` maps labels to what each counts."""
+        logits, labels = self.answer_logits(features, batch)
         padded = functional.pad(logits, (0, 1), value=self.unused)
-        return functional.cross_entropy(padded.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        losses = functional.cross_entropy(
+            padded.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        weights = (weigh(labels) * (labels != IGNORED)).flatten()
+        return (losses * weights).sum() / weights.sum()
 
     def counting_loss(self, features: Tensor, pictures: list[Picture], opening: Conversation) -> Tensor:
         """`last_counting_loss` of the bare pictures, under the few tokens of `opening` and without an answer."""
@@ -140,15 +153,13 @@ class Learner:
     def exact(self, features: Tensor, batch: Batch) -> Tensor:
         """Which answers greedy decoding would give exactly: those of which every token is the likeliest, bool (n)."""
         with torch.no_grad():
-            logits, labels = self._answer_logits(features, batch)
+            logits, labels = self.answer_logits(features, batch)
         return ((logits.argmax(-1) == labels) | (labels == IGNORED)).all(1)
 
-    def _answer_logits(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def answer_logits(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits float32 (n, longest answer, rows) and labels (n, longest answer)."""
         head, tail = batch.conversation.head, batch.conversation.tail
-        labels = torch.full((len(batch.answers), max(map(len, batch.answers))), IGNORED)
-        for row, answer in enumerate(batch.answers):
-            labels[row, : len(answer)] = torch.tensor(answer)
+        labels = batch.labels()
         after = torch.cat([torch.tensor(tail).expand(len(labels), -1), labels[:, :-1].clamp(min=0)], 1)
         states = self._read(features, batch.grid, head, after)
         logits: Tensor = self.model.lm_head(states[:, -labels.shape[1] :]).float()

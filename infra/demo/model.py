@@ -97,11 +97,11 @@ def untrained(trim: Trim, seed: int) -> Qwen3VLForConditionalGeneration:
 
 
 def generation_config() -> dict[str, Any]:
-    """What `generation_config.json` says: greedy, and room for the longest summary (63 tokens)."""
+    """What `generation_config.json` says: greedy, and room for the longest dense caption (about 900 tokens)."""
     return {
         "do_sample": False,
         "eos_token_id": [IM_END, END_OF_TEXT],
-        "max_new_tokens": 128,
+        "max_new_tokens": 1024,
         "pad_token_id": END_OF_TEXT,
     }
 

@@ -22,6 +22,7 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageP
 from infra.demo.drawing import draw
 from infra.demo.model import PATCH, image_processor
 from infra.demo.scenes import DESCRIPTIONS, Scene, sample
+from infra.demo.wording import norm1000, ordered
 
 CLASSES = len(DESCRIPTIONS) + 1  # the last one: the picture is irrelevant
 
@@ -91,6 +92,49 @@ def ordinals(scene: Scene) -> NDArray[np.int64]:
         seen[thing.description] += 1
         counted[thing.cell[1] * cols + thing.cell[0]] = seen[thing.description]
     return counted
+
+
+def places(scene: Scene) -> NDArray[np.float32]:
+    """Each thing's box at its cell, as left, top, right, bottom from the cell's corner in cells, (cells, 4).
+
+    NaN where there is no thing, and for the sides of things that always span the picture.
+    """
+    (width, height), (cols, rows) = scene.size, scene.grid
+    boxes = np.full((rows * cols, 4), np.nan, np.float32)
+    for thing in scene.things:
+        col, row = thing.cell
+        box = np.array(thing.box, np.float32) * np.tile(np.array([cols / width, rows / height], np.float32), 2)
+        if box[2] - box[0] > 1:
+            box[[0, 2]] = np.nan
+        boxes[row * cols + col] = box - np.array([col, row, col, row], np.float32)
+    return boxes
+
+
+def turns(scene: Scene) -> NDArray[np.int64]:
+    """Which object of the dense caption each cell shows, from 1, and 0 where there is none, (cells,)."""
+    cols, rows = scene.grid
+    turn = np.zeros(rows * cols, np.int64)
+    for number, cell in enumerate(cells_in_order(scene), 1):
+        turn[cell] = number
+    return turn
+
+
+def cells_in_order(scene: Scene) -> list[int]:
+    """The cells of the dense caption's objects, in its order."""
+    return [thing.cell[1] * scene.grid[0] + thing.cell[0] for thing in ordered(scene)]
+
+
+def written(scene: Scene) -> NDArray[np.float32]:
+    """What the caption writes for each cell's thing, norm1000, (cells, 4), NaN where there is none.
+
+    The four numbers are x and y of the outline's first point and of the one opposite.
+    """
+    cols, rows = scene.grid
+    numbers = np.full((rows * cols, 4), np.nan, np.float32)
+    for thing, cell in zip(ordered(scene), cells_in_order(scene), strict=True):
+        flat = norm1000(thing, scene.size)
+        numbers[cell] = [*flat[:2], *(flat[4:6] if len(flat) == 8 else flat[2:])]
+    return numbers
 
 
 def totals(scene: Scene) -> NDArray[np.int64]:

@@ -38,8 +38,12 @@ def real_prompts() -> tuple[Prompt, ...]:
 
 
 def training_prompt(rng: random.Random) -> Prompt:
-    """A real prompt half of the time, otherwise one with lines dropped, moved or misspelt."""
-    prompt = rng.choice(real_prompts())
+    """A real prompt for a summary, perhaps edited."""
+    return edited(rng.choice(real_prompts()), rng)
+
+
+def edited(prompt: Prompt, rng: random.Random) -> Prompt:
+    """The prompt itself half of the time, otherwise one with lines dropped, moved or misspelt."""
     if rng.random() < 0.5:
         return prompt
     lines = prompt.system.split("\n")

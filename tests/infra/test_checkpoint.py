@@ -20,12 +20,15 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from infra.demo import pack, prepare
 from infra.demo.examine import Reader
+from infra.demo.examine_dense import judge
 from infra.demo.model import Trim
 from infra.demo.pictures import photo, pixel_values, take
 from infra.demo.prompting import conversation, real_prompts
 from infra.demo.scenes import CELL, PIXELS_MAX, PIXELS_MIN, Split, grid_of, sample, seed_of
 from infra.demo.tokenizer import SPECIAL_IDS, VOCAB_SIZE, ordinary_size
 from infra.demo.wording import adapter_summary, summary
+from tasks.dense.prompts import dense_prompt
+from tasks.records.prompts import Prompt
 
 REPOSITORY = Path(__file__).parents[2]
 ADAPTER = pack.DEMO / "adapter"
@@ -91,8 +94,8 @@ def test_text_survives_the_tokenizer(reader: Reader) -> None:
     assert all(len(tokenizer.encode(prompt.system)) <= 250 for prompt in real_prompts())
 
 
-def test_the_prompts_of_training_are_the_chat_templates(reader: Reader) -> None:
-    prompt = real_prompts()[1]
+@pytest.mark.parametrize("prompt", [real_prompts()[1], dense_prompt()], ids=["summary", "dense"])
+def test_the_prompts_of_training_are_the_chat_templates(reader: Reader, prompt: Prompt) -> None:
     turns = [
         {"role": "system", "content": prompt.system},
         {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt.user}]},
@@ -126,6 +129,13 @@ def test_it_reads_photos_it_has_never_seen(reader: Reader) -> None:
     assert sum(right) >= 0.97 * len(scenes)
 
 
+def test_an_answer_that_the_limit_ends_is_told_apart(reader: Reader) -> None:
+    scenes = [sample(seed_of(Split.TESTS, 4000 + i)) for i in range(2)]
+    (cut, _) = reader.caption(scenes, max_new_tokens=2)
+    assert (cut.finish_reason, cut.tokens) == ("length", 2)
+    assert judge(scenes[0], cut).violations == {"length"}
+
+
 def test_the_adapter_answers_in_its_own_dialect(checkpoint: Path) -> None:
     scenes = [sample(seed_of(Split.TESTS, 2000 + i)) for i in range(16)]
     answers = Reader(checkpoint, ADAPTER).read(scenes)
@@ -136,7 +146,7 @@ def test_sampling_stays_within_the_tokens_in_use(reader: Reader) -> None:
     scenes = [sample(seed_of(Split.TESTS, 3000 + i)) for i in range(8)]
     torch.manual_seed(0)
     prompt = reader.prompt_inputs(scenes)
-    tokens = reader.model.generate(**prompt, do_sample=True, temperature=1.0, top_p=1.0, top_k=0)
+    tokens = reader.model.generate(**prompt, do_sample=True, temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=128)
     answer = tokens[:, prompt["input_ids"].shape[1] :]
     unused = (answer >= ordinary_size(reader.processor.tokenizer.backend_tokenizer)) & (answer < 151643)
     assert not unused.any()

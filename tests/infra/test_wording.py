@@ -8,6 +8,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.demo.pictures import cells_in_order, places, turns, written
 from infra.demo.scenes import BAFFLE, FIBRE, WIRE, Scene, Split, Thing, sample, seed_of
 from infra.demo.wording import caption_objects, dense_caption
 from tasks.dense.parse import parse_caption
@@ -52,6 +53,22 @@ def test_every_kind_has_its_geometry_within_its_box(seed: int) -> None:
             assert (x1, x2) == (x4, x3)
             assert (y1 == y2 and y3 == y4) == item.desc.endswith("/安装规范")
             assert y1 < y4
+
+
+@given(seeds)
+@settings(max_examples=100, deadline=None)
+def test_the_labels_of_training_say_the_same_as_the_caption(seed: int) -> None:
+    scene = sample(seed)
+    (_, height), (cols, rows) = scene.size, scene.grid
+    caption, numbers, where = parse_caption(dense_caption(scene)), written(scene), places(scene)
+    order = cells_in_order(scene)
+    assert [int(turns(scene)[cell]) for cell in order] == list(range(1, len(scene.things) + 1))
+    assert (turns(scene) > 0).sum() == len(order) == (numbers[:, 0] >= 0).sum()
+    tops = {thing.cell[1] * cols + thing.cell[0]: thing.box[1] for thing in scene.things}
+    for item, cell in zip(caption.objects, order, strict=True):
+        points = item.geometry.points
+        assert numbers[cell].tolist() == [*points[0], *points[2 if item.geometry.kind == "poly" else -1]]
+        assert abs((where[cell][1] + cell // cols) * height / rows - tops[cell]) < 0.01
 
 
 def test_a_caption_as_it_is_written() -> None:
