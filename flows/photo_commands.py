@@ -45,7 +45,7 @@ def summarize_photo(config: SummarizeConfig) -> dict[str, Any]:
         "image": config.image,
         "summary": None if reading.summary is None else answer.text,
         "violations": [violation.value for violation in reading.violations],
-        **_facts(answer),
+        **answer.facts(),
     }
 
 
@@ -61,11 +61,11 @@ def caption_photo(config: CaptionConfig) -> dict[str, Any]:
     from tasks.records.errors import CaptionInvalid
 
     answer = _answer(config, dense_prompt(), decoding_of(config.dense))
-    told: dict[str, Any] = {"image": config.image, "width": answer.width, "height": answer.height}
+    told: dict[str, Any] = {"image": config.image, **answer.facts()}
     try:
         found = parse_caption(answer.text, answer.finish_reason)
     except CaptionInvalid as error:
-        return {**told, "objects": None, "violations": list(error.violations), **_facts(answer)}
+        return {**told, "objects": None, "violations": list(error.violations)}
     told |= {"objects": found.as_json(), "pixels": pixels_of(found, answer.width, answer.height), "violations": []}
     if config.overlay is not None:
         from tasks.dense.pictures import overlay_png
@@ -74,7 +74,7 @@ def caption_photo(config: CaptionConfig) -> dict[str, Any]:
         picture = overlay_png(Path(config.image).read_bytes(), found, config.inputs, font)
         _write(Path(config.overlay), picture)
         told["overlay"] = config.overlay
-    return {**told, **_facts(answer)}
+    return told
 
 
 def _answer(config: PhotoConfig, prompt: Prompt, decoding: Decoding) -> Completion:
@@ -109,15 +109,3 @@ def _write(path: Path, data: bytes) -> None:
 def _print_piece(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _facts(answer: Completion) -> dict[str, Any]:
-    return {
-        "text": answer.text,
-        "finish_reason": answer.finish_reason,
-        "shown": [answer.shown_width, answer.shown_height],
-        "scaled_by": answer.scaled_by,
-        "prompt_tokens": answer.prompt_tokens,
-        "visual_tokens": answer.visual_tokens,
-        "completion_tokens": answer.completion_tokens,
-    }

@@ -7,37 +7,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from tasks.dense.caption import Caption
 from tasks.dense.geometry import to_pixels
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import FileEntry, Record, ScaledBy, Sha256
+from tasks.records.stage_a import Answered, FileEntry, Record, ScaledBy, Sha256
 
 Objects = dict[str, dict[str, Any]]
 
 
-class Captioned(Record):
-    """What is known of one captioned photo; an object of its own in the store. Identified by `work_key`.
+class Captioned(Answered):
+    """One captioned photo; an object of its own in the store.
 
-    `objects` is None when the answer broke the rules; `violations` then says which. Sizes are as in Stage-A.
+    `objects` is None when the answer broke the rules; `violations` then says which.
     """
 
-    work_key: Sha256
-    sha256: Sha256
-    text: str
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens: int = Field(ge=0)
-    visual_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    shown_width: int = Field(ge=1)
-    shown_height: int = Field(ge=1)
-    scaled_by: ScaledBy | None
-    engine: str
     objects: Objects | None
-    violations: tuple[str, ...] = ()
 
 
 class CaptionRecord(Record):

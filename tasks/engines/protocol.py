@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 from tasks.records.errors import PhotoError
 from tasks.records.stage_a import ScaledBy
@@ -58,6 +58,10 @@ class Completion:
     shown_width: int
     shown_height: int
     scaled_by: ScaledBy | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Answer and sizes by name, as a record of it has them; all but the id."""
+        return {name: value for name, value in asdict(self).items() if name != "id"}
 
 
 @dataclass(frozen=True, slots=True)

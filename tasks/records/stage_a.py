@@ -52,8 +52,8 @@ class StageARecord(Record):
         return value
 
 
-class Summarised(Record):
-    """What is known of one summarised photo; a line of a shard. Identified by `work_key`, whatever group it is in.
+class Answered(Record):
+    """What is known of one photo that a model answered for, identified by `work_key`.
 
     `width` and `height` are of the upright photo in pixels, `shown_width` and `shown_height` of what the model saw of
     it; `scaled_by` names the setting that the photo was too large for, if there is one.
@@ -71,9 +71,14 @@ class Summarised(Record):
     shown_width: int = Field(ge=1)
     shown_height: int = Field(ge=1)
     scaled_by: ScaledBy | None
-    attempts: int = Field(ge=1)
     engine: str
     violations: tuple[str, ...] = ()
+
+
+class Summarised(Answered):
+    """One summarised photo, whatever group it is in; a line of a shard."""
+
+    attempts: int = Field(ge=1)
     reason: Reason | None = None
     detail: str | None = None
 
