@@ -35,7 +35,7 @@ from tasks.records.jsonl import read_lines
 from tasks.records.photos import Photo, on_one_line
 from tasks.records.progress import Progress
 from tasks.records.prompts import Prompt
-from tasks.records.retry import RETRIED, is_retryable
+from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity
 
 _LOGGED = 20
@@ -83,13 +83,8 @@ def shards_of(config: DenseCaptionConfig, photos: Sequence[Photo]) -> Iterator[t
 @task(
     name="caption-shard",
     task_run_name="caption-shard-{number}",
-    tags=["gpu"],
-    retries=3,
-    retry_delay_seconds=[2, 10, 60],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_retryable,
     cache_policy=NO_CACHE,
-    persist_result=False,
+    **INFERRING,
 )
 def caption_shard(
     number: int,

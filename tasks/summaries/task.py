@@ -28,7 +28,7 @@ from tasks.records.errors import EngineError
 from tasks.records.photos import on_one_line
 from tasks.records.progress import Progress
 from tasks.records.prompts import Prompt
-from tasks.records.retry import RETRIED, is_retryable
+from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
 from tasks.summaries.infer import Asking, summarise
 from tasks.summaries.plan import differences, identity, plan_shards, plan_work
@@ -103,13 +103,8 @@ def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger) -> Iterator
 @task(
     name="infer-shard",
     task_run_name="infer-shard-{number}",
-    tags=["gpu"],
-    retries=3,
-    retry_delay_seconds=[2, 10, 60],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=is_retryable,
     cache_policy=NO_CACHE,
-    persist_result=False,
+    **INFERRING,
 )
 def infer_shard(
     number: int, shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress
