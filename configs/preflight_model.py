@@ -152,4 +152,4 @@ def _quantisation(model: ModelConfig, engine: EngineConfig, device: str) -> Iter
     elif device == "cpu" or cuda_device_count() == 0:
         yield Fault(where, f"{asked} needs a CUDA device", "use none here, or a machine with a GPU")
     elif find_spec("bitsandbytes") is None:
-        yield Fault(where, f"{asked} needs the package bitsandbytes", "pip install 'fieldcheck[quantisation]'")
+        yield Fault(where, f"{asked} needs the package bitsandbytes", "pip install bitsandbytes")
