@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from blocks.errors import ObjectMissing
 from blocks.store import Store
 from tasks.dense.infer import Seen, read_outcome
 from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
@@ -26,7 +25,7 @@ from tasks.dense.records import (
 )
 from tasks.publishing.files import JsonlWriter, LocalFile
 from tasks.publishing.keys import MANIFEST, PROVENANCE
-from tasks.publishing.publish import versions
+from tasks.publishing.publish import is_there, versions
 from tasks.records.jsonl import to_line
 from tasks.records.photos import printable
 from tasks.records.reasons import Reason
@@ -75,7 +74,7 @@ def publish_captions(
         if draw is not None and outcome is not None and outcome.objects is not None:
             draw(run_id, one, outcome)
     key = f"{folder}/{MANIFEST}"
-    fresh = any(put) or not _is_there(store, key, data)
+    fresh = any(put) or not is_there(store, key, data)
     if fresh:
         store.write(key, data)
     return PublishedCaptions(store.uri_of(key), hashlib.sha256(data).hexdigest(), manifest, fresh)
@@ -140,10 +139,3 @@ def _provenance(image: str, one: Seen, outcome: Captioned) -> CaptionProvenance:
         engine=outcome.engine,
         work_key=outcome.work_key,
     )
-
-
-def _is_there(store: Store, key: str, data: bytes) -> bool:
-    try:
-        return store.read(key) == data
-    except ObjectMissing:
-        return False

@@ -94,7 +94,7 @@ def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], N
         )
     # Every file is looked at, also when the manifest is there: a run that was damaged is made whole.
     put = [file.put(store, folder) for file in files]
-    fresh = any(put) or not _is_there(store, key, data)
+    fresh = any(put) or not is_there(store, key, data)
     if fresh:
         store.write(key, data)
     return Published(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), manifest, fresh)
@@ -199,7 +199,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _is_there(store: Store, key: str, data: bytes) -> bool:
+def is_there(store: Store, key: str, data: bytes) -> bool:
+    """Whether an object is in the store, byte for byte."""
     try:
         return store.read(key) == data
     except ObjectMissing:
