@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError, get_subcommand
@@ -31,6 +31,9 @@ from configs.missions import known_missions
 from configs.settings import load_dense_caption, load_stage_a, load_stage_b, load_verify
 from flows import checkpoint_commands, photo_commands
 from flows.terminal import complain, embedded, print_result, progress_bar
+
+if TYPE_CHECKING:
+    from tasks.publishing.reread import Checked
 
 FAILED, USAGE = 1, 2
 
@@ -122,23 +125,30 @@ def _dense_caption(command: DenseCaptionCommand) -> int:
 
 def _verify(command: VerifyCommand) -> int:
     from blocks.stores import open_store
+    from tasks.dense.check import DENSE, check_captions
     from tasks.publishing.check import check_run
     from tasks.publishing.keys import split_manifest_uri
 
     config = load_verify(command.given(), command.profile)
     root, key = split_manifest_uri(config.manifest)
-    checked = check_run(open_store(root, config.s3), key, config.sha256)
-    return print_result(
-        {
-            "manifest": config.manifest,
-            "sha256": checked.sha256,
-            "stage": checked.stage,
-            "mission": checked.manifest.mission,
-            "objects": checked.objects,
-            "records": checked.records,
-            "bytes": checked.bytes,
-        }
-    )
+    store = open_store(root, config.s3)
+    if key.startswith(f"{DENSE}/"):
+        captions = check_captions(store, key, config.sha256)
+        return print_result(_verified(config.manifest, captions, {"name": captions.manifest.name}))
+    checked = check_run(store, key, config.sha256)
+    return print_result(_verified(config.manifest, checked, {"mission": checked.manifest.mission}))
+
+
+def _verified(manifest: str, checked: Checked[Any], of: dict[str, str]) -> dict[str, Any]:
+    return {
+        "manifest": manifest,
+        "sha256": checked.sha256,
+        "stage": checked.stage,
+        **of,
+        "objects": checked.objects,
+        "records": checked.records,
+        "bytes": checked.bytes,
+    }
 
 
 def _missions(command: MissionsCommand) -> int:

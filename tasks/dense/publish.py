@@ -65,7 +65,7 @@ def publish_captions(
         counts=counts,
         files=tuple(file.entry for file in files),
     )
-    run_id = hashlib.sha256(to_line(manifest)).hexdigest()[:16]
+    run_id = derive_caption_run_id(manifest)
     manifest = manifest.model_copy(update={"run_id": run_id})
     folder, data = caption_run_folder(name, run_id), to_line(manifest)
     put = [file.put(store, folder) for file in files]
@@ -78,6 +78,11 @@ def publish_captions(
     if fresh:
         store.write(key, data)
     return PublishedCaptions(store.uri_of(key), hashlib.sha256(data).hexdigest(), manifest, fresh)
+
+
+def derive_caption_run_id(manifest: CaptionManifest) -> str:
+    """The first 16 hex digits of the sha256 of the manifest with an empty run id."""
+    return hashlib.sha256(to_line(manifest.model_copy(update={"run_id": ""}))).hexdigest()[:16]
 
 
 def _write_files(store: Store, name: str, seen: Iterable[Seen]) -> tuple[list[LocalFile], CaptionCounts]:

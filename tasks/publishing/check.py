@@ -5,38 +5,20 @@ Knows the files' formats; knows no engine and no Prefect.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeVar
 
 from pydantic import BaseModel
 
-from blocks.errors import ObjectMissing
 from blocks.store import Store
 from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, records_name
 from tasks.publishing.publish import derive_run_id
+from tasks.publishing.reread import Checked, entry_of, read_canonical, reread
 from tasks.records.errors import ManifestError
-from tasks.records.jsonl import parse, read_lines, to_line
-from tasks.records.stage_a import FileEntry, Provenance, QuarantineEntry, RunManifest, StageARecord
+from tasks.records.stage_a import Provenance, QuarantineEntry, RunManifest, StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 
-RecordT = TypeVar("RecordT", bound=BaseModel)
 
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A run that checked out: its manifest, and what was read."""
-
-    stage: Literal["stage_a", "stage_b"]
-    manifest: RunManifest | StageBManifest
-    sha256: str
-    objects: int
-    records: int
-    bytes: int
-
-
-def check_run(store: Store, key: str, expected: str | None = None) -> Checked:
+def check_run(store: Store, key: str, expected: str | None = None) -> Checked[RunManifest] | Checked[StageBManifest]:
     """Check the run behind a manifest's key, of Stage-A or Stage-B; `expected` is the manifest's sha256, if known.
 
     Raises ManifestError or RecordError naming the object (and line), StoreError if it cannot be read.
@@ -48,15 +30,15 @@ def check_run(store: Store, key: str, expected: str | None = None) -> Checked:
         except ManifestError:
             _check_digests(store, key, manifest)
             raise
-        return _checked("stage_a", manifest, digest, manifest.files)
-    tickets_manifest, digest = _read(StageBManifest, store, key, expected)
+        return Checked.of("stage_a", manifest, digest, manifest.files)
+    tickets_manifest, digest = read_canonical(StageBManifest, store, key, expected)
     _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
     if tickets_manifest.run_id != tickets_manifest.source_sha256[:16]:
         raise ManifestError(f"{store.uri_of(key)} was changed: its run id is not that of its source")
-    tickets = sum(1 for _ in _records(Ticket, store, key, _entry(tickets_manifest, TICKETS, store, key)))
+    tickets = sum(1 for _ in reread(Ticket, store, key, entry_of(tickets_manifest.files, TICKETS, store, key)))
     if tickets != tickets_manifest.tickets:
         raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {tickets}")
-    return _checked("stage_b", tickets_manifest, digest, tickets_manifest.files)
+    return Checked.of("stage_b", tickets_manifest, digest, tickets_manifest.files)
 
 
 def read_manifest(store: Store, key: str, expected: str | None = None) -> tuple[RunManifest, str]:
@@ -64,7 +46,7 @@ def read_manifest(store: Store, key: str, expected: str | None = None) -> tuple[
 
     Raises ManifestError, or RecordError if it is not a manifest at all.
     """
-    manifest, digest = _read(RunManifest, store, key, expected)
+    manifest, digest = read_canonical(RunManifest, store, key, expected)
     if derive_run_id(manifest) != manifest.run_id:
         raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its run id {manifest.run_id}")
     _check_layout(manifest.mission, manifest.run_id, key, store)
@@ -76,8 +58,8 @@ def read_records(store: Store, key: str, manifest: RunManifest) -> Iterator[tupl
 
     Raises ManifestError or RecordError.
     """
-    entry = _entry(manifest, records_name(manifest.mission), store, key)
-    yield from enumerate(_records(StageARecord, store, key, entry), start=1)
+    entry = entry_of(manifest.files, records_name(manifest.mission), store, key)
+    yield from enumerate(reread(StageARecord, store, key, entry), start=1)
 
 
 def read_provenance(store: Store, key: str, manifest: RunManifest) -> Iterator[Provenance]:
@@ -85,12 +67,12 @@ def read_provenance(store: Store, key: str, manifest: RunManifest) -> Iterator[P
 
     Raises ManifestError or RecordError.
     """
-    return _records(Provenance, store, key, _entry(manifest, PROVENANCE, store, key))
+    return reread(Provenance, store, key, entry_of(manifest.files, PROVENANCE, store, key))
 
 
 def read_quarantine(store: Store, key: str, manifest: RunManifest) -> Iterator[QuarantineEntry]:
     """The lines of a run's quarantine; digest and size are checked at the end. Raises ManifestError or RecordError."""
-    return _records(QuarantineEntry, store, key, _entry(manifest, QUARANTINE, store, key))
+    return reread(QuarantineEntry, store, key, entry_of(manifest.files, QUARANTINE, store, key))
 
 
 def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
@@ -101,7 +83,7 @@ def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
         QUARANTINE: QuarantineEntry,
     }
     for name, kind in kinds.items():
-        for _ in _records(kind, store, key, _entry(manifest, name, store, key)):
+        for _ in reread(kind, store, key, entry_of(manifest.files, name, store, key)):
             pass
 
 
@@ -140,73 +122,7 @@ def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
         )
 
 
-def _read(kind: type[RecordT], store: Store, key: str, expected: str | None) -> tuple[RecordT, str]:
-    data = store.read(key)
-    digest = hashlib.sha256(data).hexdigest()
-    if expected is not None and digest != expected:
-        raise ManifestError(f"{store.uri_of(key)} has sha256 {digest}, expected {expected}")
-    manifest = parse(kind, data, store.uri_of(key))
-    try:
-        canonical = to_line(manifest) == data
-    except ValueError:  # NaN or a lone surrogate, which JSON can spell and canonical JSON cannot
-        canonical = False
-    if not canonical:
-        raise ManifestError(f"{store.uri_of(key)} was changed: it is not in canonical form")
-    return manifest, digest
-
-
 def _check_layout(mission: str, run_id: str, key: str, store: Store) -> None:
     stage = key.partition("/")[0]
     if key != f"{stage}/{mission}/runs/{run_id}/{MANIFEST}":
         raise ManifestError(f"{store.uri_of(key)} is of mission {mission!r}, run {run_id}: it does not belong there")
-
-
-def _entry(manifest: RunManifest | StageBManifest, name: str, store: Store, key: str) -> FileEntry:
-    for entry in manifest.files:
-        if entry.name == name:
-            return entry
-    raise ManifestError(f"{store.uri_of(key)} does not list {name}")
-
-
-def _records(kind: type[RecordT], store: Store, key: str, entry: FileEntry) -> Iterator[RecordT]:
-    """Records of one file of a run. Digest, size and count are checked when the file ends."""
-    place = f"{key.rpartition('/')[0]}/{entry.name}"
-    digest = hashlib.sha256()
-    size = count = 0
-
-    def lines() -> Iterator[bytes]:
-        nonlocal size
-        try:
-            stream = store.open(place)
-        except ObjectMissing as error:
-            raise ManifestError(f"{store.uri_of(place)} is missing, but the manifest lists it") from error
-        with stream:
-            for line in stream:
-                digest.update(line)
-                size += len(line)
-                yield line
-
-    for _, record in read_lines(kind, lines(), store.uri_of(place)):
-        count += 1
-        yield record
-    if (size, digest.hexdigest(), count) != (entry.size, entry.sha256, entry.records):
-        raise ManifestError(
-            f"{store.uri_of(place)} was changed: {size} bytes, {count} records, sha256 {digest.hexdigest()}; the "
-            f"manifest says {entry.size}, {entry.records}, {entry.sha256}"
-        )
-
-
-def _checked(
-    stage: Literal["stage_a", "stage_b"],
-    manifest: RunManifest | StageBManifest,
-    digest: str,
-    files: tuple[FileEntry, ...],
-) -> Checked:
-    return Checked(
-        stage=stage,
-        manifest=manifest,
-        sha256=digest,
-        objects=len(files) + 1,
-        records=sum(entry.records for entry in files),
-        bytes=sum(entry.size for entry in files),
-    )

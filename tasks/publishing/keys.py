@@ -23,7 +23,7 @@ QUARANTINE = "quarantine.jsonl"
 TICKETS = "tickets.jsonl"
 
 _INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})-[0-9a-f]{64}\.json$")
-_MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>stage_[ab]/[^/]+/runs/[^/]+/manifest\.json)")
+_MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>(?:stage_[ab]|dense)/[^/]+/runs/[^/]+/manifest\.json)")
 
 
 def records_name(mission: str) -> str:
@@ -71,5 +71,8 @@ def split_manifest_uri(uri: str) -> tuple[str, str]:
     """The store's root and the manifest's key in it. Raises ManifestError if the URI is not of a manifest of ours."""
     match = _MANIFEST_URI.fullmatch(uri)
     if match is None:
-        raise ManifestError(f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json; give a manifest's URI")
+        raise ManifestError(
+            f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json, nor of stage_b or dense; give the URI "
+            "of a manifest"
+        )
     return match["root"] or ("/" if uri.startswith("/") else "."), match["key"]

@@ -25,17 +25,19 @@ from configs.missions import known_missions
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stores import S3Options
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.check import Checked, check_run, read_quarantine, read_records
+from tasks.publishing.check import check_run, read_quarantine, read_records
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.lease import MissionLease
 from tasks.publishing.publish import Published, Validated, current, point_to, publish
 from tasks.publishing.report import quarantine_rows, run_markdown
 from tasks.publishing.requeue import Carried, carry_over
+from tasks.publishing.reread import Checked
 from tasks.publishing.shards import Receipt
 from tasks.records.errors import TooMuchQuarantined
 from tasks.records.jsonl import read_lines
 from tasks.records.retry import RETRIED
-from tasks.records.stage_a import Latest, QuarantineEntry
+from tasks.records.stage_a import Latest, QuarantineEntry, RunManifest
+from tasks.records.stage_b import StageBManifest
 
 _SAMPLES = 6
 
@@ -183,7 +185,7 @@ def _slug(mission: str) -> str:
 
 
 @task(name="check-manifest", cache_policy=NO_CACHE, **RETRIED)
-def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked:
+def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked[RunManifest] | Checked[StageBManifest]:
     """Re-read a published run and check every digest and record. Raises ManifestError, RecordError or StoreError."""
     root, key = split_manifest_uri(manifest)
     checked = check_run(open_store(root, s3), key, sha256)

@@ -22,8 +22,9 @@ from typing import Any
 
 from blocks.keys import TEMPORARY_PREFIX
 from blocks.store import Store
-from tasks.publishing.check import Checked, check_run
+from tasks.publishing.check import check_run
 from tasks.publishing.keys import MANIFEST, latest_key
+from tasks.publishing.reread import Checked
 from tests.faults import child
 
 MISSION = "挡风板安装检查"
@@ -175,7 +176,7 @@ def sequence(store: Store) -> int:
     return int(json.loads(store.read(latest_key(MISSION)))["sequence"])
 
 
-def check_all(store: Store) -> list[Checked]:
+def check_all(store: Store) -> list[Checked[Any]]:
     """Check every run that has a manifest; raises as `fieldcheck verify` does. A pointer names one of them."""
     keys = [key for key in published(store) if key.endswith(f"/{MANIFEST}")]
     checked = [check_run(store, key) for key in keys]

@@ -14,6 +14,7 @@ from PIL import Image
 from blocks.local_store import LocalStore
 from configs.errors import ConfigError
 from configs.parts import EndpointConfig, EngineConfig
+from flows.cli import main
 from flows.dense_caption import dense_caption
 from tasks.dense.parse import parse_caption
 from tasks.records.errors import NothingToDo
@@ -128,6 +129,22 @@ def test_a_second_run_asks_nothing_and_publishes_the_same(given: dict[str, Any],
     again = dense_caption(**{**given, "shard_photos": 100}, store=str(store))
     assert (again["inferred"], again["fresh"], again["sha256"]) == (0, False, run["sha256"])
     assert files_under(LocalStore(store)) == before
+
+
+def test_verify_knows_the_run_and_names_what_was_changed(
+    run: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Path(run["manifest"]).parents[4]
+    assert main(["verify", run["manifest"], "--sha256", run["sha256"]]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["stage"], told["name"], told["sha256"]) == ("dense", "夜间", run["sha256"])
+    assert (told["objects"], told["records"]) == (4, 2 * run["photos"] - 1)
+    shutil.copytree(store, tmp_path / "store")
+    manifest = tmp_path / "store" / Path(run["manifest"]).relative_to(store)
+    captions = manifest.with_name("captions.jsonl")
+    captions.write_bytes(captions.read_bytes().replace("华为".encode(), "中兴".encode(), 1))
+    assert main(["verify", str(manifest)]) == 1
+    assert f"{captions} was changed" in capsys.readouterr().err
 
 
 def test_wrong_parameters_are_refused_together(tmp_path: Path) -> None:
