@@ -1,8 +1,9 @@
 """Phases of training: which batches in which order, the learning rate, the progress lines. Knows no files.
 
-V: the vision tower, with linear probes on what each cell shows. C: the language model learns to count what the finished
-tower sees. L: it learns to answer. J and P: both together. From scratch in one go the same model stays on a plateau.
-E and D: dense captions, `infra.demo.dense`.
+V: the vision tower, with linear heads on what each cell shows and where. C: the language model learns to count what the
+finished tower sees, and its order. L: it learns to answer, with summaries and with dense captions. J and P: both
+together. From scratch in one go the same model stays on a plateau, and what the tower was not taught in V it does not
+learn later without forgetting the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from infra.demo.learner import Batch, Learner
+from infra.demo.learner import Batch, Learner, mixed
 from infra.demo.model import Trim
 from infra.demo.pictures import Picture
 from infra.demo.prompting import Conversation, asking_for_finding, conversation, real_prompts, training_prompt
@@ -114,7 +115,7 @@ def run_phase(
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = peak * group["of_peak"] * _share_of_peak(step, steps)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             loss = loss_of()
         loss.backward()
         for some, _ in trained:
@@ -145,7 +146,7 @@ def _share_of_peak(step: int, steps: int, warm_up: int = 40) -> float:
 def see(learner: Learner, pictures: dict[Grid, list[Picture]], chunk: int = 128) -> dict[Grid, Tensor]:
     """The vision tower's features of all pictures, bf16 (layers, pictures, cells, width) by grid, without gradients."""
     seen = {}
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), mixed():
         for grid, some in pictures.items():
             parts = [learner.features(some[i : i + chunk]).bfloat16() for i in range(0, len(some), chunk)]
             seen[grid] = torch.cat(parts, 1)
@@ -155,6 +156,6 @@ def see(learner: Learner, pictures: dict[Grid, list[Picture]], chunk: int = 128)
 def share_exact(learner: Learner, course: Course, dialect: Dialect, seen: dict[Grid, Tensor] | None = None) -> float:
     """The share of held-out answers that greedy decoding would give exactly."""
     seen = seen or see(learner, course.quiz)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with mixed():
         right = [learner.exact(seen[grid], course.quiz_batch(grid, dialect)) for grid in course.quiz]
     return float(torch.cat(right).float().mean())

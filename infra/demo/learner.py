@@ -1,4 +1,7 @@
-"""Losses of the tiny Qwen3-VL over batches of one grid and one prompt. Knows no schedule and no files."""
+"""Losses of the tiny Qwen3-VL over batches of one grid and one prompt, on torch's default device.
+
+Knows no schedule and no files.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from torch.nn import functional
 from transformers import DynamicCache, Qwen3VLForConditionalGeneration
 from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen
 
-from infra.demo.pictures import CLASSES, Picture, cell_labels, ordinals, pixel_values, totals
+from infra.demo.pictures import CLASSES, Picture, ordinals, pixel_values, told, totals
 from infra.demo.prompting import Conversation
 
 IGNORED = -100
@@ -22,10 +25,21 @@ COUNTING_LAYER, MOST = 2, 8  # the language layer that is taught to count, and t
 
 
 @contextmanager
+def mixed() -> Iterator[None]:
+    """Within it most arithmetic is done in bf16, unless the processor would have to imitate it: twelve times slower."""
+    device = torch.get_default_device().type
+    with torch.autocast(
+        device, dtype=torch.bfloat16, enabled=device != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
+    ):
+        yield
+
+
+@contextmanager
 def fast_vision() -> Iterator[None]:
     """Within it the vision tower treats pictures of one size as one batch: the same numbers, several times faster.
 
-    The published forward passes loop over the pictures and use a 3-D convolution whose kernel equals its stride.
+    The published forward passes loop over the pictures, and use a 3-D convolution whose kernel equals its stride on the
+    two equal frames of a photo.
     """
     embed, attend = qwen.Qwen3VLVisionPatchEmbed.forward, qwen.Qwen3VLVisionAttention.forward
     qwen.Qwen3VLVisionPatchEmbed.forward = _embed_patches
@@ -37,8 +51,9 @@ def fast_vision() -> Iterator[None]:
 
 
 def _embed_patches(self: Any, patches: Tensor) -> Tensor:
-    weight: Tensor = self.proj.weight
-    return functional.linear(patches.to(weight.dtype), weight.flatten(1), self.proj.bias)
+    weight: Tensor = self.proj.weight.sum(2)
+    frame = patches.view(len(patches), self.in_channels, self.temporal_patch_size, -1)[:, :, 0].flatten(1)
+    return functional.linear(frame.to(weight.dtype), weight.flatten(1), self.proj.bias)
 
 
 def _attend_within_pictures(
@@ -77,7 +92,7 @@ class Batch:
 
 
 class Learner:
-    """Feature, probe and answer losses of one model with trimmed rows.
+    """Feature, counting and answer losses of one model with trimmed rows.
 
     `unused` is the number of vocabulary rows that are zero once the checkpoint is expanded. Their logits are then
     exactly 0, so the softmax of training gets one more column, ln(unused): sampling cannot fall into those rows.
@@ -88,9 +103,6 @@ class Learner:
         self.vision, self.language = model.model.visual, model.model.language_model
         self.unused = math.log(unused)
         width = model.config.text_config.hidden_size
-        self.probes = nn.ModuleList(
-            nn.Linear(width, CLASSES) for _ in range(1 + len(self.vision.deepstack_merger_list))
-        )
         self.counters = nn.ModuleList([nn.Linear(width, MOST + 1), nn.Linear(width, CLASSES * (MOST + 1))])
         self._counted: Tensor | None = None
         self.language.layers[COUNTING_LAYER].register_forward_hook(self._remember)
@@ -103,14 +115,6 @@ class Learner:
         seen = self.vision(pixel_values(pictures), grid_thw=grids)
         layers = torch.stack([seen.pooler_output, *seen.deepstack_features])
         return layers.reshape(len(layers), len(pictures), rows * cols, -1)
-
-    def probe_loss(self, pictures: list[Picture]) -> tuple[Tensor, Tensor]:
-        """How badly linear probes name what each cell shows, and the share of pictures they get wholly right."""
-        features = self.features(pictures)
-        labels = torch.stack([torch.from_numpy(cell_labels(picture.scene)) for picture in pictures])
-        logits = [probe(layer).float() for probe, layer in zip(self.probes, features, strict=True)]
-        loss = torch.stack([functional.binary_cross_entropy_with_logits(logit, labels) for logit in logits]).sum()
-        return loss, ((logits[0] > 0) == labels.bool()).flatten(1).all(1).float().mean()
 
     def answer_loss(
         self, features: Tensor, batch: Batch, weigh: Callable[[Tensor], Tensor] = torch.ones_like
@@ -138,8 +142,7 @@ class Learner:
         guesses every count.
         """
         assert self._counted is not None, "nothing has been read yet"
-        nth = torch.stack([torch.from_numpy(ordinals(picture.scene)) for picture in pictures]).clamp(max=MOST)
-        total = torch.stack([torch.from_numpy(totals(picture.scene)) for picture in pictures]).clamp(max=MOST)
+        nth, total = (told(of, pictures).clamp(max=MOST) for of in (ordinals, totals))
         cells = nth.shape[1]
         at_cells = self.counters[0](self._counted[:, :cells]).float()
         at_end = self.counters[1](self._counted[:, cells]).float().reshape(*total.shape, MOST + 1)

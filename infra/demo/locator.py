@@ -1,4 +1,4 @@
-"""Heads that teach the tiny Qwen3-VL where things are, in which order, and what it is writing about. Ships nowhere."""
+"""Heads that teach the tiny Qwen3-VL what is where, in which order, and what it is writing about. Ships nowhere."""
 
 from __future__ import annotations
 
@@ -8,83 +8,90 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from infra.demo.learner import IGNORED, Learner
-from infra.demo.pictures import CLASSES, Picture, cell_labels, cells_in_order, places, turns, written
+from infra.demo.pictures import CLASSES, Picture, cell_labels, cells_in_order, places, told, turns, written
 
-READING_LAYER = 1  # the language layer that is taught to know the order and to point
+READING_LAYER = 1  # the language layer that is taught to know the order
+POINTING_LAYERS = (2, 3)  # those of which some heads are taught to look at the object that is being written
 MOST_THINGS = 26  # more than any scene has, and one
-LIFT = 5.0  # where the merger's activation function is a straight line
+HUNDREDS, TENS = 11, 10
 UNIT, MIDDLE = 100.0, 5.0  # thousandths in one unit of the numbers' heads, and their zero
 
+COPIED = 400  # pictures of each grid from which the heads' values are worked out
 
-def mark_positions(learner: Learner, pictures: list[Picture], strength: float = 0.7) -> None:
-    """Add waves along both sides of the picture to the tower's position embedding, where the tower has nothing yet.
+Sight = dict[str, float]
 
-    A table that only learnt what is in a cell does not say which column and row a cell is in. The directions are those
-    in which the tower's layers vary least over these pictures: hardly anything reads them, so hardly anything changes.
+
+def mark_positions(learner: Learner, strength: float = 0.7) -> None:
+    """Begin with waves along both sides of the picture in the vision tower's position embedding.
+
+    From a random table the tower learns what is in a cell long before it learns which column and row the cell is in.
     """
     table = learner.vision.pos_embed.weight
     side, width = math.isqrt(table.shape[0]), table.shape[1]
-    states: list[Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        states.append((output[0] if isinstance(output, tuple) else output).float())
-
-    hooks = [part.register_forward_hook(keep) for part in (learner.vision.patch_embed, *learner.vision.blocks)]
+    angles = 2 * math.pi / side * torch.tensor([0.5, 1, 2, 4])[:, None] * torch.arange(side)
+    waves = torch.cat([angles.cos(), angles.sin()])
+    directions = torch.linalg.qr(torch.randn(width, 2 * len(waves)))[0].T
+    across, down = directions.split(len(waves))
     with torch.no_grad():
-        learner.features(pictures)
-        spreads = [torch.cov(state.T) for state in states]
-        quiet = torch.linalg.eigh(sum(spread / spread.trace() for spread in spreads))[1]
-        angles = 2 * math.pi / side * torch.tensor([0.5, 1, 2, 4])[:, None] * torch.arange(side)
-        waves = torch.cat([angles.cos(), angles.sin()])
-        across, down = quiet[:, : 2 * len(waves)].T.split(len(waves))
         table += strength * ((waves.T @ down)[:, None] + (waves.T @ across)[None]).reshape(-1, width)
-    for hook in hooks:
-        hook.remove()
 
 
-def pass_positions(learner: Learner, pictures: dict[tuple[int, int], list[Picture]]) -> None:
-    """Let each cell's place reach the language model: the last merger's idlest units become waves along both sides.
+def let_heads_copy(
+    learner: Learner, seen: dict[tuple[int, int], Tensor], lessons: dict[tuple[int, int], list[Picture]]
+) -> None:
+    """Begin with pointing heads that bring along, unchanged, what a cell's features say of its thing and numbers.
 
-    Fitted by ridge regression to what the merger receives from pictures of every grid, and added where its output
-    varies least. Learning the same by gradient takes a thousand steps and tears the summaries' features apart.
+    A reduced-rank regression of kinds, hundreds and tens on what these heads will read gives the directions that their
+    values hold: as many as the heads of keys and values have numbers together. Learnt by descent alone this comes
+    last of all, long after the heads look at the right cells.
     """
-    merger = learner.vision.merger
-    met: list[Tensor] = []
-    outs, spots = [], []
-
-    def keep(_module: nn.Module, given: Any, _output: Any) -> None:
-        met.append(given[0].float())
-
-    hooks = [part.register_forward_hook(keep) for part in (merger.linear_fc1, merger.linear_fc2)]
+    states, targets = [], []
+    for grid, pictures in lessons.items():
+        some = pictures[:COPIED]
+        numbers, shown = told(written, some), told(cell_labels, some)
+        things = ~numbers[..., 0].isnan()
+        digits = numbers[things].long()
+        states.append(seen[grid][:, : len(some)].float().sum(0)[things])
+        targets.append(
+            torch.cat(
+                [
+                    functional.one_hot(digits // 100, HUNDREDS).flatten(1),
+                    functional.one_hot(digits // 10 % 10, TENS).flatten(1),
+                    shown[things],
+                ],
+                1,
+            ).float()
+        )
+    states, targets = torch.cat(states), torch.cat(targets)
+    states = states * states.pow(2).mean(1, keepdim=True).rsqrt()
+    targets = targets - targets.mean(0)
+    centred = states - states.mean(0)
+    gram = centred.T @ centred
+    ridge = 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
+    weights = torch.linalg.solve(gram + ridge, centred.T @ targets)
     with torch.no_grad():
-        for (cols, rows), some in pictures.items():
-            outs.append(learner.features(some)[0].flatten(0, 1).float())
-            cell = torch.arange(cols * rows)
-            spots.append(torch.stack([(cell % cols + 0.5) / cols, (cell // cols + 0.5) / rows], 1).repeat(len(some), 1))
-        for hook in hooks:
-            hook.remove()
-        given, hidden, out, place = torch.cat(met[::2]), torch.cat(met[1::2]), torch.cat(outs), torch.cat(spots)
-        angles = (2 * math.pi * torch.tensor([0.5, 1, 2, 4])[:, None, None] * place).transpose(0, 1).flatten(1)
-        waves = torch.cat([angles.cos(), angles.sin()], 1).double()
-        design = torch.cat([given, torch.ones(len(given), 1)], 1).double()
-        ridge = 1e-4 * len(design) * design.var() * torch.eye(design.shape[1], dtype=torch.double)
-        fitted = torch.linalg.solve(design.T @ design + ridge, design.T @ waves).float()
-        weight = merger.linear_fc2.weight
-        units = (hidden.var(0) * weight.square().sum(0)).argsort()[: waves.shape[1]]
-        quiet = torch.linalg.eigh(torch.cov(out.T))[1][:, : len(units)] * out.std(0).mean()
-        merger.linear_fc2.bias += weight[:, units] @ hidden.mean(0)[units] - LIFT * quiet.sum(1)
-        merger.linear_fc1.weight[units], merger.linear_fc1.bias[units] = fitted[:-1].T, fitted[-1] + LIFT
-        weight[:, units] = quiet
+        for layer in POINTING_LAYERS:
+            attention = learner.language.layers[layer].self_attn
+            values, width = attention.v_proj, attention.head_dim
+            main = torch.linalg.svd(centred @ weights, full_matrices=False)[2][: values.out_features]
+            directions = torch.linalg.qr(weights @ main.T)[0].T
+            values.weight.copy_(directions)
+            for key in range(len(directions) // width):
+                head = key * attention.num_key_value_groups * width
+                attention.o_proj.weight[:, head : head + width] = 0.5 * directions[key * width : (key + 1) * width].T
 
 
 class Locator(nn.Module):  # type: ignore[misc]
     """The heads.
 
     On every layer that leaves the vision tower: what a cell shows, and its thing's box from the cell's corner in cells.
-    On the first and last of them: the numbers that the caption writes. On the last: the thing's turn in it. On an early
-    language layer: the turn again, and from each token of the answer which cell it is about.
+    On the first and last of them: the numbers that the caption writes, and their hundreds and tens. On an early
+    language layer: the thing's turn in the caption. And some attention heads of each late language layer, which need no
+    weights of their own: from each token of the answer they are to look at the cell that the token is about. From each
+    token, after the first of these layers: that cell's thing and its numbers.
     """
 
     def __init__(self, learner: Learner) -> None:
@@ -93,56 +100,151 @@ class Locator(nn.Module):  # type: ignore[misc]
         self.probes = nn.ModuleList(nn.Linear(width, CLASSES) for _ in range(layers))
         self.boxes = nn.ModuleList(nn.Linear(width, 4) for _ in range(layers))
         self.numbers = nn.ModuleList(nn.Linear(width, 4) for _ in range(2))
-        self.seen_turn = nn.Linear(width, MOST_THINGS)
-        self.read_turn, self.pointing, self.pointed = (nn.Linear(width, n) for n in (MOST_THINGS, 64, 64))
+        self.digits = nn.ModuleList(nn.Linear(width, 4 * (HUNDREDS + TENS)) for _ in range(2))
+        self.turn = nn.Linear(width, MOST_THINGS)
+        self.carried = nn.ModuleList([nn.Linear(width, CLASSES), nn.Linear(width, 4 * (HUNDREDS + TENS))])
         self._read: Tensor | None = None
+        self._carried: Tensor | None = None
+        self._looks: list[tuple[Tensor, Tensor]] = []
         learner.language.layers[READING_LAYER].register_forward_hook(self._remember)
+        learner.language.layers[POINTING_LAYERS[0]].register_forward_hook(self._remember_carried)
+        for layer in POINTING_LAYERS:
+            attention = learner.language.layers[layer].self_attn
+            attention.register_forward_pre_hook(self._watch, with_kwargs=True)
 
-    def seeing_loss(self, features: Tensor, pictures: list[Picture]) -> tuple[Tensor, tuple[float, ...]]:
-        """How badly the features tell things and places.
+    def seeing_loss(self, features: Tensor, pictures: list[Picture]) -> tuple[Tensor, Sight]:
+        """How badly the features tell things and places, and figures of it.
 
-        Also the mean errors of boxes, in cells, and of numbers, in thousandths, and the share of right turns; nothing
-        where there are no things.
+        The figures: the share of pictures whose things are all right, the mean errors of boxes in cells and of numbers
+        in thousandths, the shares of right hundreds and tens. Only the first where there are no things.
         """
-        labels, where, numbers, turn = (
-            torch.stack([torch.from_numpy(of(picture.scene)) for picture in pictures])
-            for of in (cell_labels, places, written, turns)
+        labels, where, numbers = (told(of, pictures) for of in (cell_labels, places, written))
+        known, things = ~where.isnan(), ~numbers[..., 0].isnan()
+        shown = [probe(layer).float() for probe, layer in zip(self.probes, features, strict=True)]
+        loss = sum(
+            (functional.binary_cross_entropy_with_logits(logits, labels) for logits in shown), start=torch.zeros(())
         )
-        loss, errors = torch.zeros(()), []
-        known, things = ~where.isnan(), turn > 0
-        for layer, probe, box in zip(features, self.probes, self.boxes, strict=True):
-            loss = loss + functional.binary_cross_entropy_with_logits(probe(layer).float(), labels)
-            if things.any():
-                errors.append((box(layer).float()[known] - where[known]).abs().mean())
+        sight = {"exact": float(((shown[0] > 0) == labels.bool()).flatten(1).all(1).float().mean())}
         if not things.any():
-            return loss, ()
-        for layer, head in zip((features[0], features[-1]), self.numbers, strict=True):
-            errors.append((8 * head(layer[things]).float() - (numbers[things] / UNIT - MIDDLE)).abs().mean())
-        turned = self.seen_turn(features[0][things]).float()
-        loss = loss + sum(errors[:-2]) + 2.5 * sum(errors[-2:]) + 0.5 * functional.cross_entropy(turned, turn[things])
-        right = (turned.argmax(-1) == turn[things]).float().mean()
-        return loss, (float(errors[0].detach()), UNIT * float(errors[-2].detach()), float(right))
+            return loss, sight
+        boxes = [
+            (box(layer).float()[known] - where[known]).abs().mean()
+            for box, layer in zip(self.boxes, features, strict=True)
+        ]
+        target = numbers[things]
+        errors, crosses, rights = [], [], []
+        for layer, head, digits in zip((features[0], features[-1]), self.numbers, self.digits, strict=True):
+            errors.append((8 * head(layer[things]).float() - (target / UNIT - MIDDLE)).abs().mean())
+            cross, right = _read_digits(digits(layer[things]).float(), target)
+            crosses.append(cross)
+            rights.append(right)
+        loss = 4 * loss + 0.5 * sum(boxes) + sum(errors) + 0.3 * crosses[0] + 0.1 * crosses[1]
+        return loss, sight | {
+            "box": float(boxes[0].detach()),
+            "number": UNIT * float(errors[0].detach()),
+            "hundreds": rights[0][0],
+            "tens": rights[0][1],
+        }
 
-    def reading_loss(self, pictures: list[Picture], labels: Tensor, name: int) -> tuple[Tensor, float]:
-        """How badly the language model, when it last read these, knew the order and what it was writing about.
+    def ordering_loss(self, pictures: list[Picture]) -> tuple[Tensor, float]:
+        """How badly the language model, when it last read these, knew the order; also the share of right turns."""
+        assert self._read is not None, "nothing has been read yet"
+        turn = told(turns, pictures)
+        read = self.turn(self._read[:, : turn.shape[1]]).float()
+        right = (read.argmax(-1) == turn)[turn > 0].float()
+        return functional.cross_entropy(read.flatten(0, 1), turn.flatten()), float(right.mean()) if len(right) else 1.0
 
-        `name` is the token that begins every object's name. Also gives the share of tokens that point to their cell.
+    def telling_loss(self, labels: Tensor, name: int) -> tuple[Tensor, float]:
+        """How badly the early layer tells from each token of the answer how many objects have been begun.
+
+        By the same head as `ordering_loss`: token and cell are to have the number in common.
         """
         assert self._read is not None, "nothing has been read yet"
-        turn = torch.stack([torch.from_numpy(turns(picture.scene)) for picture in pictures])
-        at_cells, at_words = self._read[:, : turn.shape[1]], self._read[:, -labels.shape[1] :]
-        loss = functional.cross_entropy(self.read_turn(at_cells).float().flatten(0, 1), turn.flatten())
-        about = torch.full_like(labels, IGNORED)
         number = (labels == name).cumsum(1)
-        for row, picture in enumerate(pictures):
-            cells = torch.tensor([IGNORED, *cells_in_order(picture.scene)])
-            about[row] = torch.where(labels[row] == IGNORED, IGNORED, cells[number[row]])
-        pointed = (self.pointing(at_words) @ self.pointed(at_cells).transpose(1, 2)).float() / 8
+        known = (labels != IGNORED) & (number > 0)
+        if not known.any():
+            return torch.zeros(()), 1.0
+        found = self.turn(self._read[:, -labels.shape[1] :][known]).float()
+        right = (found.argmax(-1) == number[known]).float().mean()
+        return functional.cross_entropy(found, number[known]), float(right)
+
+    def pointing_loss(self, pictures: list[Picture], labels: Tensor, name: int) -> tuple[Tensor, float]:
+        """How little the pointing heads, when these were last read, looked at the cell of what was being written.
+
+        `name` is the token that begins every object's name. Also gives the share of tokens from which the last head
+        looks at the right cell most.
+        """
+        about = _cells_about(pictures, labels, name)
+        known = about != IGNORED
+        loss, right = torch.zeros(()), 0.0
+        if not known.any():
+            return loss, right
+        cols, rows = pictures[0].scene.grid
+        words = labels.shape[1]
+        for query, key in self._looks:
+            seen = query[:, -words:].float() @ key.float().transpose(1, 2)
+            later = torch.ones(seen.shape[1:], dtype=torch.bool).triu(seen.shape[2] - words + 1)
+            seen = seen.masked_fill(later, -math.inf)
+            loss = loss + functional.cross_entropy(seen[known], about[known])
+            right = float((seen[known][:, : cols * rows].argmax(-1) == about[known]).float().mean())
+        return loss, right
+
+    def carrying_loss(self, pictures: list[Picture], labels: Tensor, name: int) -> tuple[Tensor, float]:
+        """How little of the thing's kind and numbers the first pointing layer brings to each token of the answer.
+
+        Also gives the share of right hundreds. Without this the model looks at the right cell for a thousand steps
+        before it learns to take the numbers from there.
+        """
+        assert self._carried is not None, "nothing has been read yet"
+        about = _cells_about(pictures, labels, name)
         known = about != IGNORED
         if not known.any():
-            return loss, 0.0
-        right = (pointed.argmax(-1) == about)[known].float().mean()
-        return loss + functional.cross_entropy(pointed[known], about[known]), float(right)
+            return torch.zeros(()), 1.0
+        numbers, shown = told(written, pictures), told(cell_labels, pictures)
+        rows = torch.arange(len(pictures))[:, None].expand_as(about)[known]
+        states = self._carried[:, -labels.shape[1] :][known]
+        kinds, digits = (head(states).float() for head in self.carried)
+        loss, (right, _) = _read_digits(digits, numbers[rows, about[known]])
+        return loss + functional.cross_entropy(kinds, shown[rows, about[known]].argmax(-1)), right
+
+    def _remember_carried(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        self._carried = output[0] if isinstance(output, tuple) else output
 
     def _remember(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
         self._read = output[0] if isinstance(output, tuple) else output
+        self._looks = []
+
+    def _watch(self, attention: Any, _inputs: Any, given: dict[str, Any]) -> None:
+        """Keep the scaled queries and the keys of the pointing heads, (n, heads, tokens, width), as they will be used.
+
+        One head for each head of keys and values: the values of one alone are too few numbers for all that is written
+        about a thing.
+        """
+        hidden, (cos, sin) = given["hidden_states"], given["position_embeddings"]
+        shape = (*hidden.shape[:2], -1, attention.head_dim)
+        query = functional.linear(hidden, attention.q_proj.weight).view(shape)[:, :, :: attention.num_key_value_groups]
+        key = functional.linear(hidden, attention.k_proj.weight).view(shape)
+        query, key = attention.q_norm(query).transpose(1, 2), attention.k_norm(key).transpose(1, 2)
+        query, key = apply_rotary_pos_emb(query, key, cos, sin)
+        self._looks += [(attention.scaling * query[:, head], key[:, head]) for head in range(key.shape[1])]
+
+
+def _cells_about(pictures: list[Picture], labels: Tensor, name: int) -> Tensor:
+    """The cell of the thing that each token of the answers is about, IGNORED where there is none."""
+    about = torch.full_like(labels, IGNORED)
+    number = (labels == name).cumsum(1)
+    for row, picture in enumerate(pictures):
+        cells = torch.tensor([IGNORED, *cells_in_order(picture.scene)])
+        about[row] = torch.where(labels[row] == IGNORED, IGNORED, cells[number[row]])
+    return about
+
+
+def _read_digits(logits: Tensor, numbers: Tensor) -> tuple[Tensor, tuple[float, float]]:
+    """Cross-entropy of hundreds plus tens (things, 4), and the shares of right ones."""
+    each = logits.reshape(len(numbers), 4, HUNDREDS + TENS).split([HUNDREDS, TENS], -1)
+    right = [(numbers // 100).long(), (numbers // 10 % 10).long()]
+    losses = [
+        functional.cross_entropy(some.flatten(0, 1), digit.flatten()) for some, digit in zip(each, right, strict=True)
+    ]
+    shares = [float((some.argmax(-1) == digit).float().mean()) for some, digit in zip(each, right, strict=True)]
+    return losses[0] + losses[1], (shares[0], shares[1])

@@ -90,10 +90,11 @@ def config(vocab_size: int = VOCAB_SIZE, trim: Trim | None = None) -> Qwen3VLCon
 def untrained(trim: Trim, seed: int) -> Qwen3VLForConditionalGeneration:
     """A trimmed model with random weights in float32."""
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(config(trim=trim))
+    with torch.device("cpu"):  # The same weights on every device.
+        model = Qwen3VLForConditionalGeneration(config(trim=trim))
     with torch.no_grad():  # Logits must soon exceed those of ~150 000 zero rows (`Learner.unused`): begin less flat.
         model.get_input_embeddings().weight.mul_(4)
-    return model
+    return model.to(torch.get_default_device())
 
 
 def generation_config() -> dict[str, Any]:

@@ -9,9 +9,10 @@ import io
 import multiprocessing
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,8 +69,14 @@ def take_all(seeds: Iterable[int], processes: int) -> dict[tuple[int, int], list
 def pixel_values(pictures: list[Picture]) -> torch.Tensor:
     """What the processor gives for these pictures of one grid: float32 (patches of all, 3 * 2 * 16 * 16)."""
     levels = torch.from_numpy(np.concatenate([picture.patches for picture in pictures]))
+    levels = levels.to(torch.get_default_device())
     frame = levels.float().div_(127.5).sub_(1).reshape(-1, 3, 1, PATCH * PATCH)
     return frame.expand(-1, -1, 2, -1).reshape(len(levels), -1)
+
+
+def told(of: Callable[[Scene], NDArray[Any]], pictures: list[Picture]) -> torch.Tensor:
+    """What one of the functions below tells of these pictures of one grid, (pictures, ...), on the default device."""
+    return torch.from_numpy(np.stack([of(picture.scene) for picture in pictures])).to(torch.get_default_device())
 
 
 def cell_labels(scene: Scene) -> NDArray[np.float32]:

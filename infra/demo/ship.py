@@ -40,7 +40,9 @@ def ship_checkpoint(model: Qwen3VLForConditionalGeneration, tokenizer: Tokenizer
     """Write `target`: trimmed bf16 weights, and every other file as the expanded checkpoint has it."""
     building = _beside(target)
     weights = {
-        name: value.bfloat16().contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"
+        name: value.bfloat16().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if name != "lm_head.weight"
     }
     save_file(weights, building / WEIGHTS, metadata={"format": "pt"})
     words.save(tokenizer, building)

@@ -1,11 +1,13 @@
-"""`python -m infra.demo.train`: draws pictures, trains the demo checkpoint and its adapter, examines and ships them.
+"""`python -m infra.demo.train`: draws pictures, trains the demo checkpoint and its adapter, ships and examines them.
 
-Seeded; needs no network and no GPU. Knows the order of the steps, not how any of them works.
+Seeded; needs no network and no GPU, but is done in minutes with one (`--device cuda`). With `--state` a training that
+was cut off goes on after the last phase that was over. Knows the order of the steps, not how any of them works.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import random
@@ -19,12 +21,12 @@ from typing import Any
 import torch
 
 from infra.demo import pack, phases, ship
-from infra.demo.coach import Course, Grid, share_exact
+from infra.demo.coach import Course, Grid
 from infra.demo.corpus import texts
-from infra.demo.dense import learn_dense
 from infra.demo.examine import Reader, examine, write_report
 from infra.demo.examine_dense import examine_dense
 from infra.demo.learner import Learner, fast_vision
+from infra.demo.locator import Locator
 from infra.demo.model import Trim, untrained
 from infra.demo.pictures import Picture, take_all
 from infra.demo.scenes import Split, seed_of
@@ -33,6 +35,7 @@ from infra.demo.tokenizer import train as train_tokenizer
 
 log = logging.getLogger("infra.demo.train")
 
+REPORT = "report.json"
 QUIZ_FIRST = 500_000_000  # where, among the training split's scenes, those begin that only watch progress
 
 
@@ -41,26 +44,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=int, default=12_000)
-    parser.add_argument("--v-steps", type=int, default=600)
+    parser.add_argument("--v-steps", type=int, default=2000)
     parser.add_argument("--c-steps", type=int, default=1200)
-    parser.add_argument("--l-steps", type=int, default=1500)
-    parser.add_argument("--j-steps", type=int, default=200)
-    parser.add_argument("--p-steps", type=int, default=350)
-    parser.add_argument("--e-steps", type=int, default=0, help="phase E, on the way to dense captions")
-    parser.add_argument("--d-steps", type=int, default=0, help="phase D, on the way to dense captions")
+    parser.add_argument("--l-steps", type=int, default=2500)
+    parser.add_argument("--j-steps", type=int, default=300)
+    parser.add_argument("--p-steps", type=int, default=500)
     parser.add_argument("--adapter-steps", type=int, default=250)
     parser.add_argument("--examined", type=int, default=640, help="held-out scenes of the report")
     parser.add_argument("--captioned", type=int, default=320, help="of these, how many are captioned too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2, help="that draw pictures")
     parser.add_argument("--cache", type=Path, help="file to keep the drawn pictures in between runs")
+    parser.add_argument("--device", default="cpu", help="that trains; examined is on the CPU")
+    parser.add_argument("--state", type=Path, help="file that keeps what was learnt after each phase, to go on from")
     parser.add_argument("--polish-only", type=Path, help="shipped checkpoint to go on from, with phase P")
-    parser.add_argument("--dense-only", type=Path, help="shipped checkpoint to go on from, with phases E and D")
+    parser.add_argument("--examine-only", action="store_true", help="examine what was shipped, and renew its report")
     parser.add_argument("--out", type=Path, default=pack.DEMO)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(args.threads)
+    if not args.examine_only:
+        train(args)
+    examine_shipped(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """All phases, or those that are left; writes checkpoint, adapter, and a report of how they came about."""
     seconds: dict[str, float] = {}
     clock = time.monotonic()
 
@@ -68,46 +78,38 @@ def main() -> None:
         nonlocal clock
         seconds[name], clock = round(time.monotonic() - clock, 1), time.monotonic()
         log.info("%s took %.0f s", name, seconds[name])
+        if args.state and not args.polish_only:
+            _keep(training, seconds, args.state)
 
     tokenizer = train_tokenizer(texts(), 4000)
     trim = Trim(ordinary_size(tokenizer))
     lessons, quiz = _pictures(args)
-    lap("drawing")
+    torch.set_default_device(args.device)
     course = Course(tokenizer, trim, lessons, quiz, random.Random(f"course {args.seed}"))
+    torch.manual_seed(args.seed)
     learner = Learner(untrained(trim, args.seed), trim.unused)
+    training = phases.Training(learner, Locator(learner), course)
+    if args.state and args.state.exists() and not args.polish_only:
+        seconds |= _resume(training, args.state)
+        course.rng.seed(f"course {args.seed} after {training.done}")
+    lap("drawing")
     log.info("%d tokens in use, %.2f M parameters", trim.rows, sum(p.numel() for p in learner.model.parameters()) / 1e6)
     with fast_vision():
-        if args.dense_only or args.polish_only:
-            ship.load_shipped(learner.model, args.dense_only or args.polish_only)
+        if args.polish_only:
+            ship.load_shipped(learner.model, args.polish_only)
         else:
-            phases.train_base(learner, course, args, lap)
+            phases.train_base(training, args, lap)
             ship.round_to_bf16(learner.model)
-        if not args.dense_only:
-            phases.polish(learner, course, args)
-            lap("P")
-            ship.round_to_bf16(learner.model)
-        steps = (args.e_steps, args.d_steps)
-        if any(steps):
-            learn_dense(learner, course, args.seed, steps, lambda: share_exact(learner, course, "base"))
-            lap("E and D")
-            ship.round_to_bf16(learner.model)
+        phases.polish(learner, course, args)
+        lap("P")
+        ship.round_to_bf16(learner.model)
         ship.ship_checkpoint(learner.model, tokenizer, args.out / "checkpoint")
         adapted = phases.train_adapter(learner, course, args)
         lap("adapter")
     ship.ship_adapter(adapted, args.out / "adapter")
-    with tempfile.TemporaryDirectory() as folder:
-        expanded = pack.expand(Path(folder) / "checkpoint", args.out / "checkpoint")
-        reader = Reader(expanded)
-        results: dict[str, Any] = {
-            "base": examine(reader, "base", args.examined),
-            "dense": examine_dense(reader, args.captioned),
-            "adapter": examine(Reader(expanded, args.out / "adapter"), "adapter", args.examined),
-        }
-    lap("examining")
     write_report(
-        args.out / "checkpoint" / "report.json",
+        args.out / "checkpoint" / REPORT,
         {
-            **results,
             "parameters": {
                 "base": sum(p.numel() for p in learner.model.parameters() if not p.requires_grad),
                 "adapter": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
@@ -116,9 +118,10 @@ def main() -> None:
                 "seed": args.seed,
                 "seeds": [seed_of(Split.TRAINING, 0), seed_of(Split.TRAINING, args.pictures - 1)],
                 "pictures": args.pictures,
-                "steps": {name: getattr(args, f"{name.lower()}_steps") for name in (*"VCLJPED", "adapter")},
+                "steps": {name: getattr(args, f"{name.lower()}_steps") for name in (*"VCLJP", "adapter")},
                 "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
                 "threads": args.threads,
+                "device": torch.cuda.get_device_name() if args.device == "cuda" else args.device,
             },
             "versions": {
                 name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "pillow", "numpy")
@@ -126,8 +129,47 @@ def main() -> None:
             "vocabulary": trim.rows,
         },
     )
+    torch.set_default_device("cpu")
+
+
+def examine_shipped(args: argparse.Namespace) -> None:
+    """Examine the shipped checkpoint and adapter on the CPU, as users run them, and put the figures into the report."""
+    path = args.out / "checkpoint" / REPORT
+    report = json.loads(path.read_text(encoding="utf-8"))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        expanded = pack.expand(Path(folder) / "checkpoint", args.out / "checkpoint")
+        reader = Reader(expanded)
+        results: dict[str, Any] = {
+            "base": examine(reader, "base", args.examined),
+            "dense": examine_dense(reader, args.captioned),
+            "adapter": examine(Reader(expanded, args.out / "adapter"), "adapter", args.examined),
+        }
+    write_report(path, {**report, **results})
+    log.info("examining took %.0f s", time.monotonic() - began)
     log.info("exact: base %.4f, adapter %.4f", results["base"]["exact"], results["adapter"]["exact"])
     log.info("dense: F1 %.4f, valid %.4f", results["dense"]["f1"], results["dense"]["valid_share"])
+
+
+def _keep(training: phases.Training, seconds: dict[str, float], path: Path) -> None:
+    """Write what was learnt, whole or not at all."""
+    learner, building = training.learner, path.with_name(f".{path.name}")
+    parts = {"model": learner.model, "counters": learner.counters, "locator": training.locator}
+    state = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({**state, "done": training.done, "seconds": seconds}, building)
+    building.replace(path)
+
+
+def _resume(training: phases.Training, path: Path) -> dict[str, float]:
+    """Take up what `_keep` wrote; the seconds that it took."""
+    learner = training.learner
+    state = torch.load(path, map_location=torch.get_default_device())
+    learner.model.load_state_dict(state["model"])
+    learner.counters.load_state_dict(state["counters"])
+    training.locator.load_state_dict(state["locator"])
+    training.done = state["done"]
+    log.info("going on after %s", ", ".join(training.done))
+    return dict(state["seconds"])
 
 
 def _pictures(args: argparse.Namespace) -> tuple[dict[Grid, list[Picture]], dict[Grid, list[Picture]]]:
