@@ -45,8 +45,8 @@ lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY) ## measure the engine
-	$(BIN)/python -m tests.benchmarks.engine
+bench: $(READY) ## measure the engine against what one would use instead
+	$(BIN)/python -m tests.benchmarks.throughput
 
 bench-memory: $(READY) ## what each number format costs in memory, text and speed
 	$(BIN)/python -m tests.benchmarks.memory

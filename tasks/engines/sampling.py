@@ -25,13 +25,21 @@ class RowSampling(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Scores [rows, vocabulary] to scores of the same shape whose argmax is the sample."""
+        return self._noisy(scores, range(len(self._rows)))
+
+    def choose(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """The next token, int64 [rows], of those rows of the batch whose logits [rows, vocabulary] these are."""
+        return self._noisy(logits, rows).argmax(-1)
+
+    def _noisy(self, scores: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         out = scores.float().clone()
-        for row, (decoding, generator) in enumerate(self._rows):
+        for place, row in enumerate(rows):
+            decoding, generator = self._rows[row]
             if decoding.temperature <= 0:
                 continue
-            logits = _nucleus(out[row] / decoding.temperature, decoding.top_p)
+            logits = _nucleus(out[place] / decoding.temperature, decoding.top_p)
             uniform = torch.rand(logits.shape, generator=generator).clamp_(min=torch.finfo(torch.float32).tiny)
-            out[row] = logits - (-uniform.log()).log().to(logits.device)
+            out[place] = logits - (-uniform.log()).log().to(logits.device)
         return out
 
 

@@ -1,42 +1,38 @@
-"""The default engine: Hugging Face transformers, batches across groups, photos prepared ahead. Knows no group.
+"""The default engine: Qwen3-VL's own weights by Hugging Face transformers, batches across groups. Knows no group.
 
 Photos are fetched, decoded and patchified in threads while the device generates; batches are planned beforehand from
-the photos' sizes.
+the photos' sizes. What the device does with a batch is in `tasks.engines.qwen`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
-from tasks.engines.answers import Pieces, Streamer, completion, read_answer
+from tasks.engines.answers import Pieces, completion, read_answer
 from tasks.engines.loading import end_tokens, load_model, load_processor, longest_request, pick_device
-from tasks.engines.photos import Bounds, Patchifier, Scaler, Shown
+from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.preparing import Preparer
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, Request, Result
+from tasks.engines.qwen.generator import Generator, OnToken, greedy
+from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.vision import Normalisation
 from tasks.engines.running import Batches, device_errors
 from tasks.engines.sampling import RowSampling
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A request that is ready for the device."""
+    """A request that is ready for the device; without the picture that its patches were cut from."""
 
     request: Request
     shown: Shown
-    patches: torch.Tensor
-    grid: tuple[int, int, int]
-    ids: list[int]
-
-    @property
-    def tokens(self) -> int:
-        return len(self.ids)
+    patched: Patched
+    tokens: int
 
 
 class TransformersEngine:
@@ -58,36 +54,45 @@ class TransformersEngine:
         model = model or ModelConfig()
         self._device = pick_device(device)
         processor = load_processor(checkpoint)
+        images = processor.image_processor
+        self._patch, self._merge = images.patch_size, images.merge_size
         self._tokenizer = processor.tokenizer
-        self._image_id: int = processor.image_token_id
         self._prompts = PromptEncoder(processor)
-        self._patchifier = Patchifier(processor.image_processor)
-        self._model = load_model(checkpoint, adapters, model, self._device)
-        self._ends = end_tokens(self._model.generation_config)
+        loaded = load_model(checkpoint, adapters, model, self._device)
+        self._ends = end_tokens(loaded.generation_config)
+        self._generator = Generator(
+            loaded.get_base_model() if adapters else loaded, Normalisation.of(images), self._ends
+        )
         self._preparer = Preparer(
-            Scaler(Bounds.of(processor.image_processor), model, inputs or InputConfig()),
+            Scaler(Bounds.of(images), model, inputs or InputConfig()),
             lambda system, user: len(self._prompts.encode(system, user)),
-            longest_request(model, self._model.config.text_config.max_position_embeddings),
+            longest_request(model, loaded.config.text_config.max_position_embeddings),
         )
         self._batches = Batches(
             engine or EngineConfig(), self._preparer.length, self._prepare, lambda rows: self._guarded(rows)
         )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
-        """See `Engine.generate`. Requests with different `max_new_tokens` do not share a batch."""
-        for most in sorted({request.decoding.max_new_tokens for request in requests}):
-            yield from self._batches.results([r for r in requests if r.decoding.max_new_tokens == most])
+        """See `Engine.generate`. Requests with different prompts or `max_new_tokens` do not share a batch."""
+        alike: dict[tuple[int, str, str], list[Request]] = {}
+        for request in requests:
+            alike.setdefault((request.decoding.max_new_tokens, request.system, request.user), []).append(request)
+        for some in alike.values():
+            yield from self._batches.results(some)
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`."""
         row = self._prepare(request)
         if isinstance(row, Failure):
             return row
-        return self._guarded([row], Streamer(Pieces(self._tokenizer, self._ends, on_text)))[0]
+        pieces = Pieces(self._tokenizer, self._ends, on_text)
+        (result,) = self._guarded([row], lambda _, token: pieces.add(token))
+        pieces.finish()
+        return result
 
     def close(self) -> None:
         """Drop the weights and give the device's memory back."""
-        del self._model
+        del self._generator
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -95,48 +100,24 @@ class TransformersEngine:
         ready = self._preparer.prepare(request)
         if isinstance(ready, Failure):
             return ready
-        patches, grid = self._patchifier.patches(ready.shown.picture)
-        prompt = self._prompts.encode(request.system, request.user)
-        return _Row(request, ready.shown, patches, grid, self._prompts.with_photo(prompt, ready.shown.visual_tokens))
+        patched = cut(ready.shown.picture, self._patch, self._merge)
+        return _Row(request, ready.shown, patched, ready.tokens)
 
-    def _guarded(self, rows: list[_Row], streamer: Streamer | None = None) -> list[Result]:
+    def _guarded(self, rows: list[_Row], on_token: OnToken | None = None) -> list[Result]:
         with device_errors(self._device, len(rows), max(row.shown.visual_tokens for row in rows)):
-            return self._forward(rows, streamer)
+            return self._forward(rows, on_token)
 
-    @torch.inference_mode()
-    def _forward(self, rows: list[_Row], streamer: Streamer | None = None) -> list[Result]:
-        inputs = self._collate(rows)
-        width = inputs["input_ids"].shape[1]
+    def _forward(self, rows: list[_Row], on_token: OnToken | None = None) -> list[Result]:
+        first = rows[0].request
         sampled = any(row.request.decoding.temperature > 0 for row in rows)
-        processors: Any = LogitsProcessorList()
-        if sampled:
-            processors.append(RowSampling([(row.request.id, row.request.decoding) for row in rows]))
-        output = self._model.generate(
-            **inputs,
-            max_new_tokens=rows[0].request.decoding.max_new_tokens,
-            do_sample=False,
-            logits_processor=processors,
-            streamer=streamer,
+        answers = self._generator.answers(
+            self._prompts.encode(first.system, first.user),
+            [row.patched for row in rows],
+            first.decoding.max_new_tokens,
+            RowSampling([(row.request.id, row.request.decoding) for row in rows]).choose if sampled else greedy,
+            on_token,
         )
         return [
             completion(row.request.id, read_answer(self._tokenizer, ids, self._ends), row.tokens, row.shown)
-            for row, ids in zip(rows, output[:, width:].tolist(), strict=True)
+            for row, ids in zip(rows, answers, strict=True)
         ]
-
-    def _collate(self, rows: list[_Row]) -> dict[str, torch.Tensor]:
-        """Left-padded ids [rows, longest], with `mm_token_type_ids`, without which Qwen3-VL silently takes all
-        positions for text."""
-        width = max(len(row.ids) for row in rows)
-        ids = torch.full((len(rows), width), self._tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, width - len(row.ids) :] = torch.tensor(row.ids)
-            mask[index, width - len(row.ids) :] = 1
-        tensors = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "mm_token_type_ids": (ids == self._image_id).long(),
-            "pixel_values": torch.cat([row.patches for row in rows]),
-            "image_grid_thw": torch.tensor([row.grid for row in rows]),
-        }
-        return {key: tensor.to(self._device) for key, tensor in tensors.items()}

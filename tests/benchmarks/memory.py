@@ -75,7 +75,9 @@ def measure(name: str, device: str, photos: int) -> dict[str, Any]:
     from tasks.engines.loading import pick_device
     from tasks.engines.protocol import Completion
     from tasks.engines.transformers import TransformersEngine
-    from tests.benchmarks.engine import load_groups
+    from tests.benchmarks.throughput.checkpoints import SETTINGS
+    from tests.benchmarks.throughput.ways import Asked
+    from tests.benchmarks.throughput.workload import make_input
 
     place = pick_device(device)
     quantised = name in ("int8", "int4")
@@ -92,12 +94,15 @@ def measure(name: str, device: str, photos: int) -> dict[str, Any]:
         model=ModelConfig.model_validate(settings),
         engine=EngineConfig(batch_size=16),
     )
-    requests = [request for group in load_groups(Path(".cache/demo")) for request in group][:photos]
+    asked = Asked(SETTINGS["tiny"], Path(".cache/demo/checkpoint"), device, 16)
+    groups = make_input(Path(f".cache/throughput/photos-tiny-{photos}"), photos)
+    requests = [asked.request(item) for group in groups for item in group]
     list(engine.generate(requests[:2]))  # the first call pays for what is set up once
     began = time.perf_counter()
     found = [result for result in engine.generate(requests) if isinstance(result, Completion)]
     seconds = time.perf_counter() - began
-    tensors = [*engine._model.parameters(), *engine._model.buffers()]
+    model = engine._generator._model
+    tensors = [*model.parameters(), *model.buffers()]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "format": name,

@@ -1,0 +1,125 @@
+"""Batches answered by hand, held to transformers' own `generate`, one photo at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from configs.parts import InputConfig, ModelConfig
+from tasks.engines.loading import end_tokens
+from tasks.engines.photos import Bounds, Scaler, Shown
+from tasks.engines.prompting import PromptEncoder, PromptIds
+from tasks.engines.qwen import generator as module
+from tasks.engines.qwen.generator import Generator, greedy
+from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.vision import Normalisation
+from tests.demo import Demo
+from tests.tasks.engines.asking import ask_mixed
+
+MOST = 48
+
+
+@pytest.fixture(scope="module")
+def generator(model: Any, processor: Any) -> Generator:
+    return Generator(model, Normalisation.of(processor.image_processor), end_tokens(model.generation_config))
+
+
+@pytest.fixture(scope="module")
+def prompt(demo: Demo, processor: Any) -> PromptIds:
+    request = ask_mixed(demo)[0]
+    return PromptEncoder(processor).encode(request.system, request.user)
+
+
+@pytest.fixture(scope="module")
+def photos(demo: Demo, processor: Any) -> list[Shown]:
+    """Twelve photos of several sizes."""
+    scaler = Scaler(Bounds.of(processor.image_processor), ModelConfig(), InputConfig())
+    return [scaler.show(request.read()) for request in ask_mixed(demo)]
+
+
+@pytest.fixture(scope="module")
+def patched(photos: list[Shown], processor: Any) -> list[Patched]:
+    images = processor.image_processor
+    return [cut(shown.picture, images.patch_size, images.merge_size) for shown in photos]
+
+
+@pytest.fixture(scope="module")
+def expected(model: Any, processor: Any, prompt: PromptIds, photos: list[Shown]) -> list[list[int]]:
+    """Each photo's answer by `generate`, up to and with its end token."""
+    ends = end_tokens(model.generation_config)
+    answers = []
+    for shown in photos:
+        given = processor.image_processor(images=[shown.picture], do_resize=False, return_tensors="pt")
+        ids = torch.tensor([PromptEncoder(processor).with_photo(prompt, shown.visual_tokens)])
+        kinds = (ids == processor.image_token_id).long()
+        found = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=kinds,
+            pixel_values=given["pixel_values"],
+            image_grid_thw=given["image_grid_thw"],
+            max_new_tokens=MOST,
+            do_sample=False,
+        )[0, ids.shape[1] :].tolist()
+        answers.append(found)
+        assert len(found) == MOST or found[-1] in ends
+    return answers
+
+
+def test_answers_are_those_of_generate_alone_and_together(
+    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+) -> None:
+    assert len({len(answer) for answer in expected}) > 3
+    assert len({photo.grid for photo in patched}) > 3
+    assert generator.answers(prompt, patched, MOST) == expected
+    for photo, answer in list(zip(patched, expected, strict=True))[::3]:
+        assert generator.answers(prompt, [photo], MOST) == [answer]
+
+
+@pytest.mark.parametrize("leaving", [0.0, 0.5, 1.0])
+def test_rows_may_leave_at_once_or_never(
+    generator: Generator,
+    prompt: PromptIds,
+    patched: list[Patched],
+    expected: list[list[int]],
+    leaving: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LEAVING", leaving)
+    sizes: list[int] = []
+
+    def choose(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        sizes.append(len(rows))
+        return greedy(logits, rows)
+
+    assert generator.answers(prompt, patched, MOST, choose) == expected
+    assert sizes[0] == len(patched)
+    assert (sizes[-1] == sizes[0]) == (leaving == 1.0)
+
+
+def test_an_answer_is_cut_at_the_limit(
+    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+) -> None:
+    for most in (1, 5):
+        assert generator.answers(prompt, patched[:4], most) == [answer[:most] for answer in expected[:4]]
+
+
+def test_tokens_are_told_as_they_come(
+    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+) -> None:
+    heard: list[list[int]] = [[] for _ in patched]
+    generator.answers(prompt, patched, MOST, on_token=lambda photo, token: heard[photo].append(token))
+    assert heard == expected
+
+
+def test_another_prompt_is_not_answered_from_the_prefix_of_the_first(
+    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+) -> None:
+    """Prefixes are kept by what they are: more prompts than are kept, and the first again at the end."""
+    for number in range(6):
+        other = PromptIds(prompt.before[: 4 + number] + prompt.before[-1:], prompt.after)
+        generator.answers(other, patched[:1], 2)
+    assert generator.answers(prompt, patched[:2], MOST) == expected[:2]
