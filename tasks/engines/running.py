@@ -86,13 +86,17 @@ class Batches(Generic[Row]):
 
 
 @contextmanager
-def device_errors(device: object, photos: int, most_visual_tokens: int) -> Iterator[None]:
-    """Turns the device's errors into ours. Raises DeviceOutOfMemory or EngineUnavailable."""
+def device_errors(device: object, visual_tokens: Callable[[], Sequence[int]]) -> Iterator[None]:
+    """Turns the device's errors into ours; `visual_tokens` tells those of each photo on it.
+
+    Raises DeviceOutOfMemory or EngineUnavailable.
+    """
     try:
         yield
     except torch.OutOfMemoryError as error:
+        each = visual_tokens()
         raise DeviceOutOfMemory(
-            f"{photos} photos, the largest of {most_visual_tokens} visual tokens, do not fit on {device}; "
+            f"{len(each)} photos, the largest of {max(each)} visual tokens, do not fit on {device}; "
             "lower model.max_pixels"
         ) from error
     except torch.AcceleratorError as error:

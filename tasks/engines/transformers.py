@@ -1,13 +1,14 @@
 """The default engine: Qwen3-VL's own weights by Hugging Face transformers, batches across groups. Knows no group.
 
-Photos are fetched, decoded and patchified in threads while the device generates; batches are planned beforehand from
-the photos' sizes. What the device does with a batch is in `tasks.engines.qwen`.
+Photos are fetched, decoded and patchified in threads while the device generates, and enter its batch, in the order of
+their sizes, as others leave it. What the device does with them is in `tasks.engines.qwen`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -18,10 +19,11 @@ from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.preparing import Preparer
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, Request, Result
-from tasks.engines.qwen.generator import Generator, OnToken, greedy
+from tasks.engines.qwen.generator import Choose, Generator
 from tasks.engines.qwen.patches import Patched, cut
 from tasks.engines.qwen.vision import Normalisation
-from tasks.engines.running import Batches, device_errors
+from tasks.engines.rolling import Rolling, Source
+from tasks.engines.running import device_errors
 from tasks.engines.sampling import RowSampling
 
 
@@ -68,9 +70,7 @@ class TransformersEngine:
             lambda system, user: len(self._prompts.encode(system, user)),
             longest_request(model, loaded.config.text_config.max_position_embeddings),
         )
-        self._batches = Batches(
-            engine or EngineConfig(), self._preparer.length, self._prepare, lambda rows: self._guarded(rows)
-        )
+        self._rolling = Rolling(engine or EngineConfig(), self._preparer.length, self._prepare)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
         """See `Engine.generate`. Requests with different prompts or `max_new_tokens` do not share a batch."""
@@ -78,7 +78,7 @@ class TransformersEngine:
         for request in requests:
             alike.setdefault((request.decoding.max_new_tokens, request.system, request.user), []).append(request)
         for some in alike.values():
-            yield from self._batches.results(some)
+            yield from self._rolling.results(some, partial(self._answer, some))
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`."""
@@ -86,9 +86,17 @@ class TransformersEngine:
         if isinstance(row, Failure):
             return row
         pieces = Pieces(self._tokenizer, self._ends, on_text)
-        (result,) = self._guarded([row], lambda _, token: pieces.add(token))
+        prompt, decoding = self._prompts.encode(request.system, request.user), request.decoding
+        with device_errors(self._device, lambda: [row.shown.visual_tokens]):
+            (ids,) = self._generator.answers(
+                prompt,
+                [row.patched],
+                decoding.max_new_tokens,
+                _sampling([request]),
+                lambda _, token: pieces.add(token),
+            )
         pieces.finish()
-        return result
+        return self._completion(row, ids)
 
     def close(self) -> None:
         """Drop the weights and give the device's memory back."""
@@ -103,21 +111,32 @@ class TransformersEngine:
         patched = cut(ready.shown.picture, self._patch, self._merge)
         return _Row(request, ready.shown, patched, ready.tokens)
 
-    def _guarded(self, rows: list[_Row], on_token: OnToken | None = None) -> list[Result]:
-        with device_errors(self._device, len(rows), max(row.shown.visual_tokens for row in rows)):
-            return self._forward(rows, on_token)
+    def _answer(self, requests: Sequence[Request], source: Source[_Row]) -> Iterator[Result]:
+        """Results of the rows from `source`, which are of these requests; all have one prompt and one limit."""
+        places = {request.id: place for place, request in enumerate(requests)}
+        rows: dict[int, _Row] = {}
 
-    def _forward(self, rows: list[_Row], on_token: OnToken | None = None) -> list[Result]:
-        first = rows[0].request
-        sampled = any(row.request.decoding.temperature > 0 for row in rows)
-        answers = self._generator.answers(
-            self._prompts.encode(first.system, first.user),
-            [row.patched for row in rows],
-            first.decoding.max_new_tokens,
-            RowSampling([(row.request.id, row.request.decoding) for row in rows]).choose if sampled else greedy,
-            on_token,
-        )
-        return [
-            completion(row.request.id, read_answer(self._tokenizer, ids, self._ends), row.tokens, row.shown)
-            for row, ids in zip(rows, answers, strict=True)
-        ]
+        def enter(count: int) -> list[tuple[int, Patched]]:
+            entering = {places[row.request.id]: row for row in source(count)}
+            rows.update(entering)
+            return [(place, row.patched) for place, row in entering.items()]
+
+        prompt, most = self._prompts.encode(requests[0].system, requests[0].user), requests[0].decoding.max_new_tokens
+        answers = self._generator.run(prompt, enter, most, _sampling(requests))
+        while True:
+            with device_errors(self._device, lambda: [row.shown.visual_tokens for row in rows.values()]):
+                answer = next(answers, None)
+            if answer is None:
+                return
+            place, ids = answer
+            yield self._completion(rows.pop(place), ids)
+
+    def _completion(self, row: _Row, ids: list[int]) -> Result:
+        return completion(row.request.id, read_answer(self._tokenizer, ids, self._ends), row.tokens, row.shown)
+
+
+def _sampling(requests: Sequence[Request]) -> Choose | None:
+    """How the next tokens of these requests, numbered as they come, are chosen; None if all are greedy."""
+    if all(request.decoding.temperature <= 0 for request in requests):
+        return None
+    return RowSampling([(request.id, request.decoding) for request in requests]).choose

@@ -1,19 +1,21 @@
 """Answers to photos under one prompt: the photos are seen, the prompt is read, and tokens are written one by one.
 
-Knows nothing of where photos come from, and nothing of what an answer means.
+Answers differ in length: a row that has ended leaves the batch, and the next photo takes its place. Knows nothing of
+where photos come from, and nothing of what an answer means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tasks.engines.prompting import PromptIds
+from tasks.engines.qwen.batch import Batch
 from tasks.engines.qwen.cache import RoomyCache
+from tasks.engines.qwen.head import Head
 from tasks.engines.qwen.patches import Patched
 from tasks.engines.qwen.positions import Spot
 from tasks.engines.qwen.prefix import Prefixes
@@ -22,84 +24,97 @@ from tasks.engines.qwen.vision import Normalisation, VisionTower
 LEAVING = 0.25
 """Share of a batch's rows that must have ended before they leave it: leaving copies the keys and values of the rest."""
 
+Choose = Callable[[Tensor, Sequence[int]], Tensor]
+"""Picks the next tokens, int64 [rows], from logits [rows, vocabulary] of the photos with these numbers."""
 
 OnToken = Callable[[int, int], None]
+"""Is told a photo's number and the next token of its answer."""
 
-
-class Choose(Protocol):
-    """Picks the next token of each row from logits [rows, vocabulary]; `rows` are their numbers in the batch."""
-
-    def __call__(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
-        """Token ids, int64 [rows]."""
-        ...
-
-
-def greedy(logits: Tensor, rows: Sequence[int]) -> Tensor:
-    """The likeliest token of each row."""
-    return logits.argmax(-1)
-
-
-@dataclass
-class _Batch:
-    """A batch in the middle of its answers."""
-
-    cache: RoomyCache
-    mask: Tensor | None  # 1 where a row has a token, int64 [rows, all the room]; None where every row has them all
-    length: int  # tokens in the cache
-    next: Tensor  # the position of the next token, int64 [rows]
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop every row but these."""
-        self.cache.keep(rows)
-        self.next = self.next[list(rows)]
-        self.mask = None if self.mask is None else self.mask[list(rows)]
+Source = Callable[[int], Sequence[tuple[int, Patched]]]
+"""Given how many photos are being answered: the numbers of those that enter now, and the photos. None end a run in
+which none is being answered."""
 
 
 class Generator:
     """One loaded model. `ends` are the tokens that end an answer; they are part of it."""
 
     def __init__(self, model: Any, normalisation: Normalisation, ends: Set[int]) -> None:
-        self._model = model
+        self.model = model
         self._language = model.model.language_model
         self._device = self._language.embed_tokens.weight.device
         self._tower = VisionTower(model.model.visual, normalisation)
         self._merge: int = model.model.visual.spatial_merge_size
         self._prefixes = Prefixes(self._language)
+        self._head = Head(model.lm_head)
         self._ends = ends
 
-    @torch.inference_mode()
     def answers(
         self,
         prompt: PromptIds,
         photos: Sequence[Patched],
         most: int,
-        choose: Choose = greedy,
+        choose: Choose | None = None,
         on_token: OnToken | None = None,
     ) -> list[list[int]]:
-        """The tokens of each photo's answer, at most `most`; `on_token` gets each new one with its photo's number."""
-        batch, states = self._read(prompt, photos, most)
-        answers: list[list[int]] = [[] for _ in photos]
-        rows = list(range(len(photos)))  # which photo each row of the batch is of
-        writing = set(rows)
-        while True:
-            tokens = choose(self._model.lm_head(states), rows)
-            for row, token in zip(rows, tokens.tolist(), strict=True):
-                if row not in writing:
-                    continue
-                answers[row].append(token)
-                if on_token is not None:
-                    on_token(row, token)
-                if token in self._ends or len(answers[row]) == most:
-                    writing.remove(row)
-            if not writing:
-                return answers
-            if len(writing) <= (1 - LEAVING) * len(rows):
-                kept = [index for index, row in enumerate(rows) if row in writing]
-                batch.keep(kept)
-                rows, tokens = [rows[index] for index in kept], tokens[kept]
-            states = self._step(batch, tokens)
+        """The tokens of each photo's answer, at most `most`, all as one batch."""
+        waiting = list(enumerate(photos))
 
-    def _read(self, prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[_Batch, Tensor]:
+        def source(_: int) -> list[tuple[int, Patched]]:
+            entering = waiting.copy()
+            waiting.clear()
+            return entering
+
+        found = dict(self.run(prompt, source, most, choose, on_token))
+        return [found[number] for number in range(len(photos))]
+
+    @torch.inference_mode()
+    def run(
+        self,
+        prompt: PromptIds,
+        source: Source,
+        most: int,
+        choose: Choose | None = None,
+        on_token: OnToken | None = None,
+    ) -> Iterator[tuple[int, list[int]]]:
+        """Numbers and answers of the photos that `source` gives, as they end. Greedy without `choose`."""
+        batch: Batch | None = None
+        rows: list[int] = []  # the photo that each row of the batch is of
+        tokens = torch.empty(0, dtype=torch.long, device=self._device)  # that each row has not been given yet
+        writing: dict[int, list[int]] = {}
+        while True:
+            if entering := source(len(writing)):
+                numbers = [number for number, _ in entering]
+                joining, states = self._read(prompt, [photo for _, photo in entering], most)
+                written = self._pick(states, numbers, choose)
+                kept = [place for place, row in enumerate(rows) if row in writing]
+                if batch is None or not kept:
+                    batch = joining
+                else:
+                    batch.join(joining, kept, most)
+                rows, tokens = [*(rows[place] for place in kept), *numbers], torch.cat([tokens[kept], written])
+                writing |= {number: [] for number in numbers}
+            elif batch is None or not writing:
+                return
+            else:
+                numbers = rows
+                tokens = written = self._pick(self._step(batch, tokens), rows, choose)
+            for number, token in zip(numbers, written.tolist(), strict=True):
+                if number not in writing:
+                    continue
+                writing[number].append(token)
+                if on_token is not None:
+                    on_token(number, token)
+                if token in self._ends or len(writing[number]) == most:
+                    yield number, writing.pop(number)
+            if writing and len(writing) <= (1 - LEAVING) * len(rows):
+                kept = [place for place, row in enumerate(rows) if row in writing]
+                batch.keep(kept)
+                rows, tokens = [rows[place] for place in kept], tokens[kept]
+
+    def _pick(self, states: Tensor, numbers: Sequence[int], choose: Choose | None) -> Tensor:
+        return self._head.likeliest(states) if choose is None else choose(self._head.logits(states), numbers)
+
+    def _read(self, prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[Batch, Tensor]:
         """See the photos and read the prompt: the batch, and the states [rows, width] that the first tokens follow."""
         features = self._tower(photos)
         spots = [self._spot(prompt, photo) for photo in photos]
@@ -120,8 +135,8 @@ class Generator:
             mask = torch.ones(rows, len(prompt.before) + room, dtype=torch.long, device=self._device)
             for row, spot in enumerate(spots):
                 mask[row, len(prompt.before) : len(prompt.before) + longest - spot.cells] = 0
-        batch = _Batch(
-            RoomyCache(self._prefixes.of(prompt.before), rows, room),
+        batch = Batch(
+            RoomyCache.begun(self._prefixes.of(prompt.before), rows, room),
             mask,
             len(prompt.before),
             torch.tensor([spot.next for spot in spots], device=self._device),
@@ -135,12 +150,12 @@ class Generator:
         )
         return batch, states
 
-    def _step(self, batch: _Batch, tokens: Tensor) -> Tensor:
+    def _step(self, batch: Batch, tokens: Tensor) -> Tensor:
         positions = batch.next.expand(3, -1)[..., None]
         batch.next = batch.next + 1
         return self._forward(batch, self._language.embed_tokens(tokens.to(self._device))[:, None], positions)
 
-    def _forward(self, batch: _Batch, embeds: Tensor, positions: Tensor, **visual: Any) -> Tensor:
+    def _forward(self, batch: Batch, embeds: Tensor, positions: Tensor, **visual: Any) -> Tensor:
         """States [rows, width] of the last token."""
         batch.length += embeds.shape[1]
         states: Tensor = self._language(

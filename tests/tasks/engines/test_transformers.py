@@ -11,6 +11,7 @@ from PIL import Image
 
 from configs.parts import InputConfig, ModelConfig
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
+from tasks.engines.qwen.batch import Batch
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
 from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
@@ -101,39 +102,41 @@ def test_the_adapter_changes_the_text(demo: Demo, engine: TransformersEngine) ->
     assert base != with_adapter
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(
+def test_a_batch_that_does_not_fit_begins_again_with_half_the_tokens(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that holds three rows: the forward pass is the real one, and refuses more."""
     requests = [ask(path) for path in photo_files(demo, 16)]
     expected = {result.id: result for result in engine.generate(requests)}
-    forward = engine._forward
+    forward = engine._generator._forward
     sizes: list[int] = []
 
-    def small(rows: list[object], streamer: object) -> object:
-        sizes.append(len(rows))
-        if len(rows) > 3:
+    def small(batch: Batch, embeds: torch.Tensor, positions: torch.Tensor, **visual: object) -> torch.Tensor:
+        sizes.append(len(embeds))
+        if len(embeds) > 3:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(rows, streamer)  # type: ignore[arg-type]
+        return forward(batch, embeds, positions, **visual)
 
-    monkeypatch.setattr(engine, "_forward", small)
-    monkeypatch.setattr(engine._batches, "too_many", float("inf"))
+    monkeypatch.setattr(engine._generator, "_forward", small)
+    monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)  # so that it is put back
     assert {result.id: result for result in engine.generate(requests)} == expected
     assert sizes[:2] == [8, 4]
     assert max(sizes[2:]) <= 4
-    # Later batches have the size that did not fit: they are halved before they are tried.
-    assert sizes.count(8) == 1
+    refused = [size for size in sizes if size > 3]
+    list(engine.generate(requests))
+    # What was learnt of the device is kept.
+    assert [size for size in sizes if size > 3] == refused
 
 
 def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(rows: list[object], streamer: object) -> object:
+    def never(*_: object, **__: object) -> object:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(engine, "_forward", never)
-    monkeypatch.setattr(engine._batches, "too_many", float("inf"))
-    with pytest.raises(DeviceOutOfMemory, match=r"lower model\.max_pixels") as caught:
+    monkeypatch.setattr(engine._generator, "_forward", never)
+    monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)
+    with pytest.raises(DeviceOutOfMemory, match=r"1 photos, .* lower model\.max_pixels") as caught:
         list(engine.generate([ask(path) for path in photo_files(demo, 2)]))
     assert caught.value.retryable
 
@@ -141,10 +144,10 @@ def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
 def test_a_device_that_broke_asks_for_a_new_engine(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(rows: list[object], streamer: object) -> object:
+    def broken(*_: object, **__: object) -> object:
         raise torch.AcceleratorError("an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine, "_forward", broken)
+    monkeypatch.setattr(engine._generator, "_forward", broken)
     with pytest.raises(EngineUnavailable, match="run again"):
         list(engine.generate([ask(path) for path in photo_files(demo, 1)]))
 

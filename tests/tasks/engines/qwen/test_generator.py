@@ -13,7 +13,8 @@ from tasks.engines.loading import end_tokens
 from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
-from tasks.engines.qwen.generator import Generator, greedy
+from tasks.engines.qwen.batch import Batch
+from tasks.engines.qwen.generator import Generator
 from tasks.engines.qwen.patches import Patched, cut
 from tasks.engines.qwen.vision import Normalisation
 from tests.demo import Demo
@@ -93,7 +94,7 @@ def test_rows_may_leave_at_once_or_never(
 
     def choose(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         sizes.append(len(rows))
-        return greedy(logits, rows)
+        return logits.argmax(-1)
 
     assert generator.answers(prompt, patched, MOST, choose) == expected
     assert sizes[0] == len(patched)
@@ -123,3 +124,59 @@ def test_another_prompt_is_not_answered_from_the_prefix_of_the_first(
         other = PromptIds(prompt.before[: 4 + number] + prompt.before[-1:], prompt.after)
         generator.answers(other, patched[:1], 2)
     assert generator.answers(prompt, patched[:2], MOST) == expected[:2]
+
+
+@pytest.mark.parametrize(("size", "least"), [(1, 1), (3, 1), (5, 2), (8, 8)])
+def test_photos_join_a_batch_as_others_leave_it(
+    generator: Generator,
+    prompt: PromptIds,
+    patched: list[Patched],
+    expected: list[list[int]],
+    size: int,
+    least: int,
+) -> None:
+    """From the smallest photo to the largest, which then has to find room beside answers that are long under way."""
+    order = sorted(range(len(patched)), key=lambda number: patched[number].patches.shape[0])
+    waiting = [(number, patched[number]) for number in order * 2]
+    asked = [(place, photo) for place, (_, photo) in enumerate(waiting)]
+    inside: list[int] = []
+
+    def source(rows: int) -> list[tuple[int, Patched]]:
+        inside.append(rows)
+        if rows and size - rows < least:
+            return []
+        entering = asked[: size - rows]
+        del asked[: size - rows]
+        return entering
+
+    found = dict(generator.run(prompt, source, MOST))
+    assert [found[place] for place in range(len(waiting))] == [expected[number] for number, _ in waiting]
+    assert max(inside) == size
+    assert (len(set(inside)) > 2) == (size > 1)
+
+
+def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
+    generator: Generator, prompt: PromptIds, patched: list[Patched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    step = generator._step
+
+    def measured(batch: Batch, tokens: torch.Tensor) -> torch.Tensor:
+        lengths.append(batch.length)
+        return step(batch, tokens)
+
+    monkeypatch.setattr(generator, "_step", measured)
+    asked = list(enumerate(patched * 4))
+
+    def source(rows: int) -> list[tuple[int, Patched]]:
+        entering = asked[: 3 - rows]
+        del asked[: 3 - rows]
+        return entering
+
+    assert len(dict(generator.run(prompt, source, 12))) == 4 * len(patched)
+    cells = max(photo.patches.shape[0] // 4 for photo in patched)
+    assert max(lengths) <= len(prompt) + cells + 2 * 12
+
+
+def test_nothing_to_answer_is_nothing(generator: Generator, prompt: PromptIds) -> None:
+    assert generator.answers(prompt, [], MOST) == []
