@@ -15,7 +15,7 @@ from configs.parts import (
 )
 from configs.stores import S3Options
 
-DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+DEVICE = r"^(auto|cpu(:\d+)?|cuda(:\d+)?)$"
 
 
 class DenseConfig(GenerationConfig):

@@ -6,7 +6,7 @@ Looks at the file system and at JSON headers only; loads no model, opens no conn
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,19 @@ def _adapter(adapter: str) -> Iterator[Fault]:
         yield Fault("model.adapters", f"{folder}/adapter_config.json is missing or not JSON", "give a PEFT adapter")
     elif not (folder / "adapter_model.safetensors").is_file():
         yield Fault("model.adapters", f"{folder}/adapter_model.safetensors is missing", "give a complete PEFT adapter")
+
+
+def check_devices(devices: Sequence[str]) -> Iterator[Fault]:
+    """Everything wrong with a fleet."""
+    for device in devices:
+        for fault in _device(device):
+            yield Fault("devices", fault.what, fault.cure)
+    if len(devices) > 1 and "auto" in devices:
+        yield Fault("devices", "auto is one of several", "name each device")
+    if len({device.partition(":")[0] for device in devices} - {"auto"}) > 1:
+        yield Fault("devices", "are of different kinds, whose texts need not be the same", "give cuda or cpu alone")
+    if len(set(devices)) < len(devices):
+        yield Fault("devices", "names a device twice", "name each once")
 
 
 def _device(device: str) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
@@ -18,6 +19,7 @@ from configs.parts import (
     Part,
     PublishingConfig,
 )
+from configs.photo import DEVICE
 from configs.stores import S3Options
 
 
@@ -27,8 +29,9 @@ class StageAConfig(Part):
     mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
     input_root: str = Field("", description="Where the missions' photos are: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N; auto takes a free GPU."
+    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
+    devices: tuple[Annotated[str, Field(pattern=DEVICE)], ...] = Field(
+        (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."
     )
     verify_inputs: bool = Field(
         True, description="Check markers and every photo's header, size and bytes before any inference."
@@ -60,6 +63,11 @@ class StageAConfig(Part):
     )
     s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
     hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
+
+    @property
+    def fleet(self) -> tuple[str, ...]:
+        """The devices that have an engine in this run."""
+        return self.devices or (self.device,)
 
 
 _QUARANTINE_URI = re.compile(

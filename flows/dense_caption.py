@@ -86,7 +86,7 @@ def dense_caption(
     began = time.monotonic()
 
     photos = find_photos(config)
-    resolved = resolve_checkpoint(config)
+    resolved = resolve_checkpoint(config, config.device)
     plan = plan_captions(config, resolved)
     with shown_progress(len(photos)) as progress:
         shards = enumerate(shards_of(config, photos), start=1)

@@ -26,6 +26,7 @@ from configs.parts import (
 from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
 from configs.stores import S3Options
+from flows.fleet import over_devices
 from flows.shown import plain, shown_progress
 from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
@@ -57,6 +58,7 @@ def stage_a(
     input_root: str | None = None,
     store: str | None = None,
     device: str | None = None,
+    devices: list[str] | None = None,
     verify_inputs: bool | None = None,
     no_mission: bool | None = None,
     force: bool | None = None,
@@ -83,6 +85,7 @@ def stage_a(
         input_root: Where the missions' photos are: a directory, or s3://bucket/prefix.
         store: Where results go: a directory, or s3://bucket/prefix.
         device: auto, cpu, cuda or cuda:N.
+        devices: Several devices instead of one, each with an engine of its own.
         verify_inputs: Check markers and every photo before any inference.
         no_mission: Leave the mission's focus out of the prompt.
         force: Infer every photo anew, whatever earlier runs know.
@@ -112,11 +115,15 @@ def stage_a(
     with holding_mission(config) as held, Ledger() as ledger:
         carried = carry_over_run(config, ledger) if config.requeue else None
         report = verify_inputs_task(config, ledger, carried and carried.folders)
-        resolved = resolve_checkpoint(config)
+        resolved = resolve_checkpoint(config, config.fleet[0])
         plan = plan_run(config, ledger, report, resolved, carried)
         with shown_progress(plan.pending) as progress:
-            shards = enumerate(pending_shards(config, plan, ledger), start=1)
-            receipts = [infer_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
+            receipts = over_devices(
+                config.fleet,
+                pending_shards(config, plan, ledger),
+                lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, resolved, progress, device),
+                lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, resolved, progress, device),
+            )
         validated = validate_run(config, plan, ledger, receipts)
         published = publish_run(config, validated, ledger, held)
 

@@ -13,10 +13,13 @@ from tasks.checkpoints.resolve import Checkpoint, resolve_for
 
 
 @task(name="resolve-checkpoint", cache_policy=NO_CACHE, persist_result=False)
-def resolve_checkpoint(config: StageAConfig | DenseCaptionConfig) -> Checkpoint:
-    """Fingerprint the checkpoint and its adapters, after merging them if that is asked. Raises CheckpointError."""
+def resolve_checkpoint(config: StageAConfig | DenseCaptionConfig, device: str) -> Checkpoint:
+    """Fingerprint the checkpoint and its adapters, after merging them if that is asked; `device` compares the two.
+
+    Raises CheckpointError.
+    """
     logger = get_run_logger()
-    checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, logger.info)
+    checkpoint = resolve_for(config.engine, config.model, config.merge, device, logger.info)
     logger.info(
         "checkpoint %s, fingerprint %s, dtype %s, %d adapters",
         checkpoint.path or "of a server",

@@ -28,7 +28,7 @@ from tasks.dense.publish import Draw, PublishedCaptions, publish_captions
 from tasks.dense.records import Captioned, CaptionRecord, RejectedRecord
 from tasks.dense.report import captions_markdown, rejected_rows
 from tasks.dense.score import Score
-from tasks.engines.open import close_engines, open_engine
+from tasks.engines.open import close_engine, open_engine
 from tasks.publishing.task import shown_if_possible
 from tasks.records.errors import EngineError
 from tasks.records.jsonl import read_lines
@@ -95,7 +95,7 @@ def caption_shard(
     progress: Progress,
 ) -> list[Seen]:
     """Caption the photos of a shard, the `number`-th of the run, and store each. Raises EngineError or StoreError."""
-    before, began = progress.done, time.monotonic()
+    attempt, began = progress.attempt(), time.monotonic()
     progress.start()
     spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
     try:
@@ -109,12 +109,12 @@ def caption_shard(
             decoding_of(config.dense),
             config.inputs,
             lambda: open_engine(spec),
-            progress.advance,
+            attempt.advance,
         )
     except Exception as error:
-        progress.done = before
+        attempt.take_back()
         if isinstance(error, EngineError) and error.retryable:
-            close_engines()  # the next try starts with a fresh one
+            close_engine(spec)  # the next try starts with a fresh one
         raise
     log = get_run_logger()
     for one in [one for one in seen if one.error][:_LOGGED]:

@@ -1,10 +1,10 @@
-"""Open the engine that a run asks for, once per process. Imports no model library until then."""
+"""Open the engine that a run asks for, once per process and device. Imports no model library until then."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.engines.protocol import Engine
@@ -27,31 +27,40 @@ class EngineSpec:
     inputs: InputConfig
 
 
-_lock = threading.Lock()
+_lock = threading.Lock()  # model libraries load one model at a time
 _held: dict[EngineSpec, Engine] = {}
 
 
 def open_engine(spec: EngineSpec) -> Engine:
-    """The engine for `spec`: the one this process holds, or a new one, for which the old one is closed first.
+    """The engine for `spec`: one that this process holds, or a new one.
 
-    Raises CheckpointError or EngineError; ConfigError or StoreUnavailable when the key of an endpoint cannot be had.
+    Held together are engines that differ in their device alone; any other is closed first. Raises CheckpointError or
+    EngineError; ConfigError or StoreUnavailable when the key of an endpoint cannot be had.
     """
     with _lock:
+        for held in list(_held):
+            if replace(held, device=spec.device) != spec:
+                _close(held)
         if spec not in _held:
-            _close_all()
             _held[spec] = _open(spec)
         return _held[spec]
+
+
+def close_engine(spec: EngineSpec) -> None:
+    """Close the engine for `spec`, if there is one."""
+    with _lock:
+        _close(spec)
 
 
 def close_engines() -> None:
     """Close what this process holds."""
     with _lock:
-        _close_all()
+        for spec in list(_held):
+            _close(spec)
 
 
-def _close_all() -> None:
-    while _held:
-        _, engine = _held.popitem()
+def _close(spec: EngineSpec) -> None:
+    if (engine := _held.pop(spec, None)) is not None:
         engine.close()
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Progress:
     total: int
     done: int = 0
     began: float | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def start(self) -> None:
         """Start the clock, at the first call only: loading a model is not part of the rate."""
@@ -101,7 +102,31 @@ class Progress:
 
     def advance(self, photos: int = 1) -> None:
         """Count photos as done."""
-        self.done += photos
-        tick = Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
+        with self._lock:
+            self.done += photos
+            tick = Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
         for listener in _listeners.get():
             listener(tick)
+
+    def attempt(self) -> Attempt:
+        """A piece of the work that may fail as a whole."""
+        return Attempt(self)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Counts the photos of one piece of work, perhaps beside others."""
+
+    progress: Progress
+    done: int = 0
+
+    def advance(self, photos: int = 1) -> None:
+        """Count photos as done."""
+        self.done += photos
+        self.progress.advance(photos)
+
+    def take_back(self) -> None:
+        """The piece failed: its photos are not done."""
+        if self.done:
+            self.progress.advance(-self.done)
+        self.done = 0

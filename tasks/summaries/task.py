@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from blocks.store import Store
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec
-from tasks.engines.open import close_engines, open_engine
+from tasks.engines.open import EngineSpec, close_engine, open_engine
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
@@ -26,7 +25,7 @@ from tasks.publishing.reuse import current_epoch, reuse
 from tasks.publishing.shards import Receipt, read_shard, write_shard
 from tasks.records.errors import EngineError
 from tasks.records.photos import on_one_line
-from tasks.records.progress import Progress
+from tasks.records.progress import Attempt, Progress
 from tasks.records.prompts import Prompt
 from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
@@ -107,16 +106,17 @@ def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger) -> Iterator
     **INFERRING,
 )
 def infer_shard(
-    number: int, shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress
+    number: int, shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress, device: str
 ) -> Receipt:
     """Summarise the photos of a shard, the `number`-th of the run, and write it. Raises EngineError or StoreError."""
-    before = progress.done
+    attempt = progress.attempt()
+    spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, device)
     try:
-        return _infer(number, shard, plan, config, checkpoint, open_store(config.store, config.s3), progress)
+        return _infer(number, shard, plan, config, spec, attempt)
     except Exception as error:
-        progress.done = before
+        attempt.take_back()
         if isinstance(error, EngineError) and error.retryable:
-            close_engines()  # the next try starts with a fresh one
+            close_engine(spec)  # the next try starts with a fresh one
         raise
 
 
@@ -155,18 +155,17 @@ def _infer(
     shard: Shard,
     plan: Plan,
     config: StageAConfig,
-    checkpoint: Checkpoint,
-    store: Store,
-    progress: Progress,
+    spec: EngineSpec,
+    attempt: Attempt,
 ) -> Receipt:
     log = get_run_logger()
     began = time.monotonic()
-    engine = open_engine(engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device))
+    engine = open_engine(spec)
     loaded = time.monotonic()
-    progress.start()
-    root = open_store(config.input_root, config.s3)
+    attempt.progress.start()
+    store, root = open_store(config.store, config.s3), open_store(config.input_root, config.s3)
     asking = Asking(plan.prompt, config.generation, config.ladder)
-    outcomes = summarise(shard.items, engine, asking, root.read, progress.advance)
+    outcomes = summarise(shard.items, engine, asking, root.read, attempt.advance)
     seconds = time.monotonic() - loaded
     bad = [outcome for outcome in outcomes if not outcome.ok]
     places = {item.work_key: on_one_line(item.photo.key) for item in shard.items}

@@ -299,3 +299,21 @@ def test_a_quarantine_must_be_there_and_of_the_mission(told: dict[str, Any], tmp
 
 def test_nobody_redoes_everything_and_only_what_was_quarantined(told: dict[str, Any]) -> None:
     only(faults_of(told, requeue=f"s3://bucket/{QUARANTINE}", force=True), "force")
+
+
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        (("cuda:0", "cuda:0"), "twice"),
+        (("auto", "cuda:0"), "auto"),
+        (("cpu:0", "cuda:0"), "different kinds"),
+        (("cuda:0", "cuda:7"), "cuda:7 asked for, but there are 2"),
+    ],
+)
+def test_a_fleet_must_make_sense(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, devices: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.setattr(preflight, "cuda_device_count", lambda: 2)
+    assert words in only(faults_of(told, devices=devices), "devices").what
+    assert not faults_of(told, devices=("cuda:0", "cuda:1"))
+    assert not faults_of(told, devices=("cpu:0", "cpu:1"))

@@ -33,9 +33,8 @@ def published_at(store: LocalStore) -> datetime:
     return datetime.fromisoformat(latest(store)["published_at"])
 
 
-@pytest.mark.parametrize(
-    "jump", [pytest.param(DAY, marks=pytest.mark.slow, id="a day ahead"), pytest.param(-DAY, id="a day back")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("jump", [pytest.param(DAY, id="a day ahead"), pytest.param(-DAY, id="a day back")])
 def test_a_jump_in_mid_run_changes_no_byte(
     jump: int, launcher: Launcher, reference: Mapping[str, bytes], tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_full_store_is_an_error_until_there_is_room(
     check_finished(launcher, store.path, run, reference)
 
 
+@pytest.mark.slow
 def test_a_store_that_fills_up_in_mid_run(
     launcher: Launcher, reference: Mapping[str, bytes], disk: Callable[[str, int], Disk]
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_store_that_fills_up_in_mid_run(
     check_finished(launcher, store.path, run, reference)
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_loses_no_inference(
     launcher: Launcher, reference: Mapping[str, bytes], disk: Callable[[str, int], Disk], tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def refuse(launcher: Launcher, place: Place, reference: Mapping[str, bytes]) -> 
     check_one_run(place, reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", KINDS[:1], indirect=True)
 def test_who_does_not_wait_ends_at_once(place: Place, launcher: Launcher, reference: Mapping[str, bytes]) -> None:
     refuse(launcher, place, reference)

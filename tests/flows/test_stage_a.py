@@ -20,6 +20,7 @@ from configs.errors import ConfigError
 from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig, ModelConfig, PublishingConfig
 from configs.stores import S3Options
 from flows.stage_a import stage_a
+from tasks.engines.open import close_engines
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import latest_key, records_name, split_manifest_uri
 from tasks.publishing.lease import MissionLease
@@ -90,6 +91,17 @@ def test_the_published_records_have_the_six_keys_in_order(local_run: dict[str, A
 def test_the_summaries_are_those_of_the_answer_key(local_run: dict[str, Any]) -> None:
     assert local_run["answered"] >= 12
     assert local_run["exact_match"] >= 0.9
+
+
+def test_two_devices_publish_the_same_bytes(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two engines on the one CPU, shards of three photos."""
+    told = {**given, "shard_photos": 3, "devices": ["cpu:0", "cpu:1"]}
+    found = stage_a(**{name: value for name, value in told.items() if name != "device"}, store=str(tmp_path))
+    assert found["inferred"] == local_run["inferred"]
+    assert run_files(found) == run_files(local_run)
+    close_engines()
 
 
 def test_bad_groups_are_in_quarantine_with_typed_reasons(local_run: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The output layer where only the likeliest token is asked for. Knows no sampling.
 
-On a CPU logits of the whole vocabulary do not fit into the caches: written, and read again, they cost as much as the
-arithmetic, and a matrix of few columns is slow. In blocks of the vocabulary both costs go.
+On a CPU the logits of many rows do not fit into the caches: written, and read again, they cost as much as the
+arithmetic. In blocks of the vocabulary they do; and the vocabulary times the rows is up to three times faster than the
+rows times the vocabulary, which is how a linear layer does it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 _BLOCK = 4096
-"""Rows of the output layer at a time; 2.6 MB at the 160 numbers of the demo checkpoint."""
+"""Tokens of the vocabulary at a time."""
+
+_FEW = 8
+"""Rows whose logits are small enough without blocks."""
 
 
 class Head:
@@ -33,7 +37,10 @@ class Head:
         if not self._blocks:
             return self.logits(states).argmax(-1)
         columns = states.T.contiguous()
-        best = [(block @ columns).max(0) for block in self._layer.weight.split(_BLOCK)]
+        weight = self._layer.weight
+        if len(states) <= _FEW:
+            return (weight @ columns).max(0).indices
+        best = [(block @ columns).max(0) for block in weight.split(_BLOCK)]
         values, places = torch.stack([found.values for found in best]), torch.stack([found.indices for found in best])
         block = values.argmax(0)
         return places.gather(0, block[None])[0] + block * _BLOCK

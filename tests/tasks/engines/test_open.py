@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
-from tasks.engines.open import EngineSpec, close_engines, open_engine
+from tasks.engines.open import EngineSpec, close_engine, close_engines, open_engine
 from tests.demo import Demo
 from tests.tasks.engines.faulty import faulty
 
@@ -25,9 +25,9 @@ def closed() -> Iterator[None]:
     close_engines()
 
 
-def spec(checkpoint: str, **engine: Any) -> EngineSpec:
+def spec(checkpoint: str, device: str = "cpu", **engine: Any) -> EngineSpec:
     config = EngineConfig.model_validate(engine)
-    return EngineSpec(checkpoint, (), ("f",), "cpu", ModelConfig(dtype="float32"), config, InputConfig())
+    return EngineSpec(checkpoint, (), ("f",), device, ModelConfig(dtype="float32"), config, InputConfig())
 
 
 def test_equal_specs_share_one_engine_and_another_replaces_it(demo: Demo) -> None:
@@ -37,6 +37,18 @@ def test_equal_specs_share_one_engine_and_another_replaces_it(demo: Demo) -> Non
     second = open_engine(spec(demo.checkpoint, kind="swift"))
     assert second.name == "swift/transformers"
     assert open_engine(spec(demo.checkpoint)) is not first
+
+
+def test_several_devices_have_an_engine_each_and_lose_it_alone(demo: Demo) -> None:
+    here, there = spec(demo.checkpoint, "cpu:0"), spec(demo.checkpoint, "cpu:1")
+    first, second = open_engine(here), open_engine(there)
+    assert first is not second
+    close_engine(here)
+    assert open_engine(there) is second
+    assert open_engine(here) is not first
+    other = open_engine(spec(demo.checkpoint, "cpu:0", batch_size=3))
+    assert open_engine(spec(demo.checkpoint, "cpu:0", batch_size=3)) is other
+    assert open_engine(there) is not second
 
 
 def test_an_endpoint_is_opened_with_its_key_and_without_a_checkpoint() -> None:

@@ -33,7 +33,7 @@ def texts(engine: TransformersEngine, requests: list[Request]) -> dict[str, str]
 
 
 def test_text_does_not_depend_on_batch_size_or_order(demo: Demo, engine: TransformersEngine) -> None:
-    files = photo_files(demo, 24)
+    files = photo_files(demo, 12)
     alone = {}
     for path in files:
         alone.update(texts(engine, [ask(path)]))
@@ -106,7 +106,7 @@ def test_a_batch_that_does_not_fit_begins_again_with_half_the_tokens(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that holds three rows: the forward pass is the real one, and refuses more."""
-    requests = [ask(path) for path in photo_files(demo, 16)]
+    requests = [ask(path) for path in photo_files(demo, 10)]
     expected = {result.id: result for result in engine.generate(requests)}
     forward = engine._generator._forward
     sizes: list[int] = []

@@ -70,3 +70,17 @@ def test_a_listener_that_hangs_is_left_behind() -> None:
         hear(Tick(1, 1, 0.0))
     assert time.monotonic() - began < 10
     hangs.set()
+
+
+def test_a_piece_that_fails_takes_back_its_own_photos_alone() -> None:
+    heard: list[int] = []
+    with listening(lambda tick: heard.append(tick.done)):
+        progress = Progress(10)
+        first, second = progress.attempt(), progress.attempt()
+        first.advance(2)
+        second.advance(3)
+        first.take_back()
+        first.take_back()
+        first.advance()
+    assert heard == [2, 5, 3, 4]
+    assert (progress.done, first.done, second.done) == (4, 1, 3)

@@ -137,7 +137,7 @@ def test_photos_join_a_batch_as_others_leave_it(
 ) -> None:
     """From the smallest photo to the largest, which then has to find room beside answers that are long under way."""
     order = sorted(range(len(patched)), key=lambda number: patched[number].patches.shape[0])
-    waiting = [(number, patched[number]) for number in order * 2]
+    waiting = [(number, patched[number]) for number in (order * 2)[: 4 * size]]
     asked = [(place, photo) for place, (_, photo) in enumerate(waiting)]
     inside: list[int] = []
 
@@ -152,7 +152,6 @@ def test_photos_join_a_batch_as_others_leave_it(
     found = dict(generator.run(prompt, source, MOST))
     assert [found[place] for place in range(len(waiting))] == [expected[number] for number, _ in waiting]
     assert max(inside) == size
-    assert (len(set(inside)) > 2) == (size > 1)
 
 
 def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
@@ -166,14 +165,14 @@ def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
         return step(batch, tokens)
 
     monkeypatch.setattr(generator, "_step", measured)
-    asked = list(enumerate(patched * 4))
+    asked = list(enumerate(patched * 2))
 
     def source(rows: int) -> list[tuple[int, Patched]]:
         entering = asked[: 3 - rows]
         del asked[: 3 - rows]
         return entering
 
-    assert len(dict(generator.run(prompt, source, 12))) == 4 * len(patched)
+    assert len(dict(generator.run(prompt, source, 12))) == 2 * len(patched)
     cells = max(photo.patches.shape[0] // 4 for photo in patched)
     assert max(lengths) <= len(prompt) + cells + 2 * 12
 

@@ -1,0 +1,42 @@
+"""Work over several devices: each takes the next piece as soon as it is free. Knows no step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
+from typing import TypeVar
+
+from prefect.futures import PrefectFuture
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def over_devices(
+    devices: Sequence[str],
+    items: Iterable[T],
+    here: Callable[[int, T, str], R],
+    submitted: Callable[[int, T, str], PrefectFuture[R]],
+) -> list[R]:
+    """The result of each item, in order; items are numbered from 1.
+
+    On one device the work is done `here`. On several it is `submitted` to threads, as many pieces at a time as there
+    are devices; items are drawn in this thread, one by one. Raises what the first piece that failed did, when those
+    under way have ended; no further piece is begun.
+    """
+    if len(devices) == 1:
+        return [here(number, item, devices[0]) for number, item in enumerate(items, start=1)]
+    free: SimpleQueue[str] = SimpleQueue()
+    for device in devices:
+        free.put(device)
+    futures: list[PrefectFuture[R]] = []
+    for number, item in enumerate(items, start=1):
+        device = free.get()
+        if any(future.state.is_failed() or future.state.is_crashed() for future in futures):
+            break
+        future = submitted(number, item, device)
+        future.add_done_callback(lambda _, device=device: free.put(device))
+        futures.append(future)
+    for future in futures:
+        future.wait()
+    return [future.result() for future in futures]

@@ -1,0 +1,79 @@
+"""Work over several devices, with real Prefect tasks."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from prefect import flow, task
+
+from flows.fleet import over_devices
+
+pytestmark = pytest.mark.usefixtures("prefect_harness")
+
+
+class Yard:
+    """Which devices are busy, and what each was given."""
+
+    def __init__(self) -> None:
+        self.busy: set[str] = set()
+        self.most = 0
+        self.done: list[tuple[int, str]] = []
+        self.lock = threading.Lock()
+
+
+YARD = Yard()
+
+
+@task
+def work(number: int, item: str, device: str) -> str:
+    """Holds a device for a moment."""
+    with YARD.lock:
+        assert device not in YARD.busy
+        YARD.busy.add(device)
+        YARD.most = max(YARD.most, len(YARD.busy))
+    time.sleep(0.3 if item == "slow" else 0.05)
+    with YARD.lock:
+        YARD.busy.remove(device)
+        YARD.done.append((number, device))
+    if item == "bad":
+        raise ValueError(f"piece {number}")
+    return f"{item} {number}"
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    YARD.most = 0
+    YARD.done.clear()
+
+
+@flow
+def run(devices: list[str], items: list[str]) -> list[str]:
+    """All items over the devices."""
+    return over_devices(devices, items, work, work.submit)
+
+
+def test_each_device_has_one_piece_at_a_time_and_results_keep_their_order() -> None:
+    items = ["slow", *["quick"] * 6]
+    assert run(["a", "b"], items) == [f"{item} {number}" for number, item in enumerate(items, start=1)]
+    assert YARD.most == 2
+    slow = dict(YARD.done)[1]
+    assert [device for _, device in YARD.done].count(slow) < 4  # the other device took more of them
+
+
+def test_one_device_works_in_order() -> None:
+    assert run(["a"], ["x", "y"]) == ["x 1", "y 2"]
+    assert YARD.done == [(1, "a"), (2, "a")]
+
+
+@pytest.mark.parametrize("devices", [["a"], ["a", "b"]])
+def test_a_piece_that_fails_ends_the_work(devices: list[str]) -> None:
+    with pytest.raises(ValueError, match="piece 2"):
+        run(devices, ["x", "bad", *["x"] * 20])
+    assert not YARD.busy
+    assert len(YARD.done) < 8
+
+
+def test_nothing_to_do_is_nothing() -> None:
+    assert run(["a", "b"], []) == []
