@@ -101,7 +101,7 @@ def measure(name: str, device: str, photos: int) -> dict[str, Any]:
     began = time.perf_counter()
     found = [result for result in engine.generate(requests) if isinstance(result, Completion)]
     seconds = time.perf_counter() - began
-    model = engine._generator._model
+    model = engine._generator.model
     tensors = [*model.parameters(), *model.buffers()]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 PREPARING = ("read", "decode", "scale", "patchify")
-DEVICE = ("vision", "prefill", "decode step", "detokenise")
+DEVICE = ("vision", "prefill", "decode step", "output layer", "detokenise")
 
 
 FLOW = {
@@ -74,7 +74,7 @@ def watch_ours(clock: Clock, engine: Any) -> None:
     clock.watch(transformers, "read_answer", "detokenise")
     generator._tower = clock.timed(generator._tower, "vision")
     clock.watch(generator._language, "forward", _step)
-    clock.watch(generator._model.lm_head, "forward", "decode step")
+    clock.watch(generator._head, "likeliest", "output layer")
 
 
 def watch_published(clock: Clock, way: Any) -> None:
@@ -89,7 +89,7 @@ def watch_published(clock: Clock, way: Any) -> None:
     clock.watch(ways, "read_answer", "detokenise")
     clock.watch(inner.visual, "forward", "vision")
     clock.watch(inner.language_model, "forward", _step)
-    clock.watch(way.model.lm_head, "forward", "decode step")
+    clock.watch(way.model.lm_head, "forward", "output layer")
 
 
 def watch_flow(clock: Clock) -> None:
