@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="that trains; examined is on the CPU")
     parser.add_argument("--state", type=Path, help="file that keeps what was learnt after each phase, to go on from")
     parser.add_argument("--polish-only", type=Path, help="shipped checkpoint to go on from, with phase P")
-    parser.add_argument("--examine-only", action="store_true", help="examine what was shipped, and renew its report")
+    half = parser.add_mutually_exclusive_group()
+    half.add_argument("--train-only", action="store_true", help="ship without examining")
+    half.add_argument("--examine-only", action="store_true", help="examine what was shipped, and renew its report")
     parser.add_argument("--out", type=Path, default=pack.DEMO)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -66,7 +68,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if not args.examine_only:
         train(args)
-    examine_shipped(args)
+    if not args.train_only:
+        examine_shipped(args)
 
 
 def train(args: argparse.Namespace) -> None:

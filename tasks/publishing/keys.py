@@ -72,7 +72,7 @@ def split_manifest_uri(uri: str) -> tuple[str, str]:
     match = _MANIFEST_URI.fullmatch(uri)
     if match is None:
         raise ManifestError(
-            f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json, nor of stage_b or dense; give the URI "
-            "of a manifest"
+            f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json, nor one of stage_b or dense; "
+            "give a manifest's URI"
         )
     return match["root"] or ("/" if uri.startswith("/") else "."), match["key"]

@@ -89,7 +89,9 @@ def check_finished(launcher: Launcher, store: Path, failed: Run, reference: Mapp
     return again
 
 
-@pytest.mark.parametrize("pages", [0, 11], ids=["from the start", "while publishing"])
+@pytest.mark.parametrize(
+    "pages", [pytest.param(0, marks=pytest.mark.slow, id="from the start"), pytest.param(11, id="while publishing")]
+)
 def test_a_full_store_is_an_error_until_there_is_room(
     pages: int, launcher: Launcher, reference: Mapping[str, bytes], disk: Callable[[str, int], Disk]
 ) -> None:

@@ -201,6 +201,7 @@ def assert_quiet(errors: str, outcomes: Sequence[Outcome]) -> None:
     assert re.findall(r"ignored (\d+) files", errors) == [str(ignored)]
 
 
+@pytest.mark.slow
 def test_every_hostile_group_has_its_own_outcome_and_no_other_is_touched(
     demo: Demo, prefect_harness: str, scene: Image.Image, tmp_path: Path
 ) -> None:

@@ -75,7 +75,9 @@ def race(launcher: Launcher, place: Place, reference: Mapping[str, bytes]) -> No
     check_one_run(place, reference)
 
 
-@pytest.mark.parametrize("place", KINDS, indirect=True)
+@pytest.mark.parametrize(
+    "place", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])], indirect=True
+)
 def test_of_two_runs_one_works_and_the_other_finds_it_done(
     place: Place, launcher: Launcher, reference: Mapping[str, bytes]
 ) -> None:

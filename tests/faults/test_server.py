@@ -77,6 +77,7 @@ def check_finished(runs: list[Run], store: LocalStore, reference: Mapping[str, b
     assert all(photos <= SHARD for photos in inferred_again(runs))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_server_that_comes_back_costs_nothing(
     launcher: Launcher, server: PrefectServer, reference: Mapping[str, bytes], tmp_path: Path

@@ -20,6 +20,9 @@ MISSION = "挡风板安装检查"
 SMALLEST, LARGEST = 2, 8
 """Photos in a group."""
 
+_MANY = 200
+"""Photos that are worth the start of more processes."""
+
 _FIRST = 900_000_000
 """Where, among the scenes of the photos' split, those of the benchmark begin."""
 
@@ -53,9 +56,13 @@ def make_input(root: Path, photos: int, sides: tuple[int, int] | None = None) ->
             (root / group[0].parent).mkdir(parents=True)
         files = [path for group in plan for path in group]
         turned = [number % 2 == 1 for number, group in enumerate(plan) for _ in group]
-        with get_context("spawn").Pool(2) as pool:
-            draw = partial(_draw, root, sides)
-            pool.starmap(draw, zip(range(photos), files, turned, strict=True), chunksize=8)
+        draw, each = partial(_draw, root, sides), zip(range(photos), files, turned, strict=True)
+        if photos < _MANY:
+            for one in each:
+                draw(*one)
+        else:
+            with get_context("spawn").Pool(2) as pool:
+                pool.starmap(draw, each, chunksize=8)
         note.write_text(json.dumps(wanted), encoding="utf-8")
     return [[Item(root / path, group[0].parent.name, path.name) for path in group] for group in plan]
 

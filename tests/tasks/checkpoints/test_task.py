@@ -27,14 +27,14 @@ def _outside_a_run() -> Iterator[None]:
 
 def test_a_run_gets_its_adapters_merged(merging: Merging) -> None:
     config = merging.config.model_copy(update={"enabled": True})
-    found = resolve_checkpoint.fn(StageAConfig(model=merging.model, merge=config, device="cpu"))
+    found = resolve_checkpoint.fn(StageAConfig(model=merging.model, merge=config), "cpu")
     assert (found.path, found.adapters) == (merging.merged.path, ())
     assert merge_checkpoint.fn(merging.model, merging.config, "cpu") == found.merged
 
 
 def test_a_server_needs_no_checkpoint_and_merges_none(demo: Demo) -> None:
-    assert resolve_checkpoint.fn(StageAConfig(engine=SERVER)) == resolve_endpoint(SERVER.endpoint)
-    known = resolve_checkpoint.fn(StageAConfig(engine=SERVER, model=ModelConfig(base=demo.checkpoint), device="cpu"))
+    assert resolve_checkpoint.fn(StageAConfig(engine=SERVER), "auto") == resolve_endpoint(SERVER.endpoint)
+    known = resolve_checkpoint.fn(StageAConfig(engine=SERVER, model=ModelConfig(base=demo.checkpoint)), "cpu")
     assert known.fingerprint == fingerprint(demo.checkpoint)
     with pytest.raises(CheckpointError, match="a server runs what it has loaded"):
-        resolve_checkpoint.fn(StageAConfig(engine=SERVER, merge=MergeConfig(enabled=True)))
+        resolve_checkpoint.fn(StageAConfig(engine=SERVER, merge=MergeConfig(enabled=True)), "auto")

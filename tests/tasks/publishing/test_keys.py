@@ -42,8 +42,9 @@ def test_a_manifest_uri_is_a_root_and_a_key(uri: str, root: str) -> None:
     assert split_manifest_uri(uri) == (root, KEY)
 
 
-def test_a_manifest_of_stage_b_is_one_too() -> None:
-    assert split_manifest_uri("s3://b/stage_b/m/runs/r/manifest.json") == ("s3://b", "stage_b/m/runs/r/manifest.json")
+@pytest.mark.parametrize("stage", ["stage_b", "dense"])
+def test_a_manifest_of_another_stage_is_one_too(stage: str) -> None:
+    assert split_manifest_uri(f"s3://b/{stage}/m/runs/r/manifest.json") == ("s3://b", f"{stage}/m/runs/r/manifest.json")
 
 
 @pytest.mark.parametrize(
