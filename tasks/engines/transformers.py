@@ -29,7 +29,7 @@ from tasks.engines.sampling import RowSampling
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A request that is ready for the device; without the picture that its patches were cut from."""
+    """A request that is ready for the device."""
 
     request: Request
     shown: Shown

@@ -18,8 +18,6 @@ from typing import Any
 import torch
 
 PREPARING = ("read", "decode", "scale", "patchify")
-DEVICE = ("vision", "prefill", "decode step", "output layer", "detokenise")
-
 
 FLOW = {
     "verify_inputs_task": "verify",
