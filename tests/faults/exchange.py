@@ -52,6 +52,7 @@ class Exchange:
             if whole:
                 return self._break_off(answer, whole, fault)
             body = iter((whole,))
+        self.count("passed")
         self.client.plug.sendall(answer.raw)
         for piece in body:
             self.client.plug.sendall(piece)

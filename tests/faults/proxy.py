@@ -80,7 +80,7 @@ class FaultyProxy:
     @property
     def counts(self) -> Counter[str]:
         """How many `requests` came, and how many of each fault were injected, by the names of `Faults`; also
-        `black_hole`. What is missing is 0."""
+        `black_hole`, and `passed`: answers that were passed on whole. What is missing is 0."""
         with self._lock:
             return self._counts.copy()
 

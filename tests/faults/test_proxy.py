@@ -95,8 +95,8 @@ def test_without_faults_nothing_changes(bucket: tuple[S3Server, str]) -> None:
         found = everything(store_through(proxy, bucket, retry=Retry(0)))
         counts = proxy.counts
     assert found == dict.fromkeys(found, True)
-    assert set(counts) == {"requests"}
-    assert counts["requests"] > 30
+    assert set(counts) == {"requests", "passed"}
+    assert counts["requests"] == counts["passed"] > 30
 
 
 def in_chunks(store: S3Store, key: str) -> bytes:
@@ -210,6 +210,7 @@ def test_nothing_works(bucket: tuple[S3Server, str]) -> None:
     with FaultyProxy(bucket[0].endpoint) as proxy, ThreadPoolExecutor(len(USES)) as pool:
         store = store_through(proxy, bucket, retry=None, deadline=2.0, max_attempts=2)
         store.check()  # makes the client, which takes its time on a busy machine
+        passed = proxy.counts["passed"]
         proxy.fail_all = True
         read, write, listing = pool.map(partial(given_up, store), USES)
         counts = proxy.counts
@@ -217,7 +218,9 @@ def test_nothing_works(bucket: tuple[S3Server, str]) -> None:
     assert read.endswith(f"[{store.uri}/a/b.jpg]")
     assert write.endswith(f"[{store.uri}/a/b.jpg]")
     assert listing.endswith(f"[{store.uri}]")
-    assert counts["requests"] - 1 == counts["status"] + counts["reset_before"] + counts["reset_after"] >= 6
+    # One request of a client that gave up meanwhile may have met neither fault nor answer.
+    assert counts["passed"] == passed
+    assert counts["status"] + counts["reset_before"] + counts["reset_after"] >= 6
 
 
 def test_a_server_that_never_answers(bucket: tuple[S3Server, str]) -> None:
