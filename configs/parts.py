@@ -192,6 +192,28 @@ class PublishingConfig(Part):
     )
 
 
+class SpreadConfig(Part):
+    """Where photos are summarised, if not by this process alone. The published bytes are the same everywhere."""
+
+    over: Literal["devices", "workers", "ray"] = Field(
+        "devices",
+        description="This machine's devices, Prefect workers that serve `deployment`, or processes of a Ray cluster.",
+    )
+    pieces: int = Field(
+        2, ge=1, le=4096, description="Into how many pieces workers or Ray get the photos, an engine load each."
+    )
+    deployment: str = Field(
+        "infer-piece/infer-piece",
+        pattern=r"^[^/]+/[^/]+$",
+        description="What workers serve, as flow/deployment.",
+    )
+    address: str | None = Field(
+        None, description="The Ray cluster, such as ray://head:10001; without it one is started on this machine."
+    )
+    cpus: float = Field(1.0, gt=0.0, le=1024.0, description="CPUs that Ray reserves for a piece.")
+    gpus: float = Field(0.0, ge=0.0, le=64.0, description="GPUs that Ray reserves for a piece.")
+
+
 class HandOffConfig(Part):
     """How a published run reaches Stage-B."""
 

@@ -14,6 +14,7 @@ from configs.missions import known_missions, nearest
 from configs.parts import EngineConfig
 from configs.photo import CaptionConfig, DenseCaptionConfig, PhotoConfig, SummarizeConfig
 from configs.preflight_model import check_budget, check_devices, check_model
+from configs.preflight_spread import check_spread
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import LocalLocation, key_fault, parse_store_uri
@@ -35,6 +36,8 @@ def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> I
     yield from check_model(config.model, config.merge, config.engine, config.fleet[0], skip)
     if not any(name.startswith("devices") for name in skip):
         yield from check_devices(config.devices)
+    if not any(name.startswith("spread") for name in skip):
+        yield from check_spread(config)
     yield from check_budget(config.model, "summary", config.generation.max_new_tokens, "generation.max_new_tokens")
     yield from _file("answer_key", config.answer_key, "give a JSON file, or leave it out")
 

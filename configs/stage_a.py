@@ -18,6 +18,7 @@ from configs.parts import (
     ModelConfig,
     Part,
     PublishingConfig,
+    SpreadConfig,
 )
 from configs.photo import DEVICE
 from configs.stores import S3Options
@@ -61,6 +62,7 @@ class StageAConfig(Part):
     publishing: PublishingConfig = Field(
         default_factory=PublishingConfig, description="Bad photos, and other runs of the mission."
     )
+    spread: SpreadConfig = Field(default_factory=SpreadConfig, description="Other machines that take part.")
     s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
     hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
 

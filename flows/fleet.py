@@ -1,4 +1,4 @@
-"""Work over several devices: each takes the next piece as soon as it is free. Knows no step."""
+"""Shards over the devices of this machine: each takes the next one as soon as it is free."""
 
 from __future__ import annotations
 
@@ -7,9 +7,29 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture
+from prefect.utilities.annotations import opaque
+
+from configs.stage_a import StageAConfig
+from tasks.checkpoints.resolve import Checkpoint
+from tasks.publishing.shards import Receipt
+from tasks.records.progress import Progress
+from tasks.records.work import Shard
+from tasks.summaries.task import Plan, infer_shard
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def infer_here(
+    config: StageAConfig, plan: Plan, shards: Iterable[Shard], checkpoint: Checkpoint, progress: Progress
+) -> list[Receipt]:
+    """Summarise the shards on this machine's devices. Raises EngineError or StoreError."""
+    return over_devices(
+        config.fleet,
+        shards,
+        lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, device),
+        lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, device),
+    )
 
 
 def over_devices(

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
-from prefect.utilities.annotations import opaque
 
 from configs.parts import (
     EngineConfig,
@@ -22,12 +21,13 @@ from configs.parts import (
     MergeConfig,
     ModelConfig,
     PublishingConfig,
+    SpreadConfig,
 )
 from configs.settings import load_stage_a
 from configs.stage_a import StageAConfig
 from configs.stores import S3Options
-from flows.fleet import over_devices
 from flows.shown import plain, shown_progress
+from flows.spread import infer_all
 from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.inputs.task import verify_inputs as verify_inputs_task
@@ -42,7 +42,7 @@ from tasks.publishing.task import (
     publish_run,
     report_run,
 )
-from tasks.summaries.task import Plan, infer_shard, pending_shards, plan_run, validate_run
+from tasks.summaries.task import Plan, plan_run, validate_run
 from tasks.verdicts.task import find_tickets
 
 
@@ -72,6 +72,7 @@ def stage_a(
     engine: EngineConfig | None = None,
     inputs: InputConfig | None = None,
     publishing: PublishingConfig | None = None,
+    spread: SpreadConfig | None = None,
     s3: S3Options | None = None,
     hand_off: HandOffConfig | None = None,
     profile: str | None = None,
@@ -99,6 +100,7 @@ def stage_a(
         engine: Which engine, its batches and preparation.
         inputs: What verification accepts.
         publishing: Bad photos, and other runs of the mission.
+        spread: Other machines that take part.
         s3: How s3:// is reached.
         hand_off: How Stage-B learns of the run.
         profile: A profile in configs/profiles, or a path to a YAML file.
@@ -118,12 +120,7 @@ def stage_a(
         resolved = resolve_checkpoint(config, config.fleet[0])
         plan = plan_run(config, ledger, report, resolved, carried)
         with shown_progress(plan.pending) as progress:
-            receipts = over_devices(
-                config.fleet,
-                pending_shards(config, plan, ledger),
-                lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, resolved, progress, device),
-                lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, resolved, progress, device),
-            )
+            receipts = infer_all(config, plan, ledger, resolved, progress)
         validated = validate_run(config, plan, ledger, receipts)
         published = publish_run(config, validated, ledger, held)
 

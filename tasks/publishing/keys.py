@@ -2,6 +2,7 @@
 
 stage_a/<mission>/shards/<shard_key>.jsonl
 stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json
+stage_a/<mission>/pieces/<piece>/order.json, receipts.json
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
 stage_a/<mission>/lock.json
@@ -50,6 +51,16 @@ def split_index_key(key: str) -> tuple[int, str] | None:
     """Epoch and key of an index object; None if the key is not one of those."""
     match = _INDEX.search(key)
     return None if match is None else (int(match["epoch"]), key)
+
+
+def piece_order_key(mission: str, piece: str) -> str:
+    """Key of what a run asks of another process; there until the run has the receipts."""
+    return f"stage_a/{mission}/pieces/{piece}/order.json"
+
+
+def piece_receipts_key(mission: str, piece: str) -> str:
+    """Key of what that process answers; gone together with the order."""
+    return f"stage_a/{mission}/pieces/{piece}/receipts.json"
 
 
 def run_folder(stage: Stage, mission: str, run_id: str) -> str:

@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
 from tasks.publishing.keys import index_key, shard_key
 from tasks.records.errors import RecordError
-from tasks.records.jsonl import to_line
+from tasks.records.jsonl import parse, to_line
 from tasks.records.outcomes import Outcome, lasts, parse_outcome
 from tasks.records.stage_a import ShardIndex, Summarised
 from tasks.records.work import Shard
@@ -54,18 +55,24 @@ def write_shard(
     if lasting:
         index = ShardIndex(shard=shard.key, sha256=digest, epoch=shard.epoch, work_keys=lasting)
         store.write(index_key(mission, identity, shard.epoch, shard.key), to_line(index))
-    summarised = [outcome for outcome in ordered if isinstance(outcome, Summarised)]
-    return Receipt(
-        key=key,
-        sha256=digest,
-        photos=len(ordered),
-        inferred=len(summarised),
-        bad=sum(not outcome.ok for outcome in ordered),
-        retried=sum(outcome.attempts > 1 for outcome in summarised),
-        visual_tokens=sum(outcome.visual_tokens for outcome in summarised),
-        completion_tokens=sum(outcome.completion_tokens for outcome in summarised),
-        seconds=seconds,
-    )
+    return _receipt(key, digest, ordered, seconds)
+
+
+def receipt_of(store: Store, mission: str, identity: str, shard: Shard) -> Receipt | None:
+    """The receipt of a shard that was written before, as if it took no time; None if it is not whole.
+
+    Raises StoreError when the store itself fails.
+    """
+    key = shard_key(mission, shard.key)
+    name = index_key(mission, identity, shard.epoch, shard.key)
+    try:
+        index = parse(ShardIndex, store.read(name).removesuffix(b"\n"), store.uri_of(name))
+        outcomes = read_shard(store, key, index.sha256)
+    except (RecordError, ObjectMissing, ObjectCorrupt):
+        return None
+    if set(index.work_keys) != {item.work_key for item in shard.items}:
+        return None
+    return _receipt(key, index.sha256, outcomes, 0.0)
 
 
 def read_shard(store: Store, key: str, sha256: str) -> list[Outcome]:
@@ -82,3 +89,18 @@ def parse_shard(data: bytes, name: str) -> list[Outcome]:
         raise RecordError(f"{name}: the last line is cut off; delete the object and run again")
     lines = enumerate(data.split(b"\n")[:-1], start=1)
     return [parse_outcome(line, f"{name}, line {number}") for number, line in lines]
+
+
+def _receipt(key: str, sha256: str, outcomes: Sequence[Outcome], seconds: float) -> Receipt:
+    summarised = [outcome for outcome in outcomes if isinstance(outcome, Summarised)]
+    return Receipt(
+        key=key,
+        sha256=sha256,
+        photos=len(outcomes),
+        inferred=len(summarised),
+        bad=sum(not outcome.ok for outcome in outcomes),
+        retried=sum(outcome.attempts > 1 for outcome in summarised),
+        visual_tokens=sum(outcome.visual_tokens for outcome in summarised),
+        completion_tokens=sum(outcome.completion_tokens for outcome in summarised),
+        seconds=seconds,
+    )

@@ -32,15 +32,15 @@ def identity(config: StageAConfig, prompt: Prompt, checkpoint: str, adapters: tu
     return Identity(prompt.digest, checkpoint, adapters, settings_of(config, dtype))
 
 
-def differences(ours: Identity, manifest: RunManifest) -> list[str]:
-    """In what the texts of a published run differ from ours; empty if they would be the same."""
-    theirs = {
-        "prompt": (ours.prompt, manifest.prompt),
-        "checkpoint": (ours.checkpoint, manifest.checkpoint),
-        "adapters": (ours.adapters, manifest.adapters),
-        "settings": (canonical(ours.settings), canonical(manifest.settings)),
+def differences(ours: Identity, theirs: Identity | RunManifest) -> list[str]:
+    """In what the texts of another process or of a published run differ from ours; empty if they would be the same."""
+    pairs = {
+        "prompt": (ours.prompt, theirs.prompt),
+        "checkpoint": (ours.checkpoint, theirs.checkpoint),
+        "adapters": (ours.adapters, theirs.adapters),
+        "settings": (canonical(ours.settings), canonical(theirs.settings)),
     }
-    return [name for name, (one, other) in theirs.items() if one != other]
+    return [name for name, (one, other) in pairs.items() if one != other]
 
 
 def plan_work(groups: Groups, works: Works, identity: Identity) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from tasks.engines.open import EngineSpec, close_engine, open_engine
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
+from tasks.publishing.pieces import Piece
 from tasks.publishing.publish import RunInput, Validated
 from tasks.publishing.requeue import Carried
 from tasks.publishing.reuse import current_epoch, reuse
-from tasks.publishing.shards import Receipt, read_shard, write_shard
+from tasks.publishing.shards import Receipt, read_shard, receipt_of, write_shard
 from tasks.records.errors import EngineError
 from tasks.records.photos import on_one_line
 from tasks.records.progress import Attempt, Progress
@@ -97,6 +99,34 @@ def plan_run(
 def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger) -> Iterator[Shard]:
     """The shards of the work that is left, one at a time."""
     return plan_shards(ledger.works.pending(), config.shard_photos, plan.epoch)
+
+
+def plan_piece(piece: Piece, checkpoint: Checkpoint) -> Plan:
+    """The plan of a piece of another process's run. Raises ConfigError if this process would write other texts."""
+    config = piece.config
+    prompt = summary_prompt(None if config.no_mission else known_missions()[config.mission])
+    texts = identity(config, prompt, checkpoint.fingerprint, checkpoint.adapter_fingerprints, checkpoint.dtype)
+    if other := differences(texts, piece.identity):
+        what = f"{socket.gethostname()} has another {', another '.join(other)} than the run that it is to help"
+        raise ConfigError([Fault("spread", what, "give all machines the same release, checkpoint and kind of device")])
+    return Plan(prompt, texts, len(piece.items), 0, len(piece.items), piece.epoch)
+
+
+def shards_of_piece(piece: Piece, plan: Plan) -> tuple[list[Receipt], list[Shard]]:
+    """Receipts of the shards that an earlier try at this piece wrote, and the shards that are left.
+
+    Raises StoreError.
+    """
+    store = open_store(piece.config.store, piece.config.s3)
+    done: list[Receipt] = []
+    left: list[Shard] = []
+    for shard in plan_shards(piece.items, piece.config.shard_photos, piece.epoch):
+        receipt = receipt_of(store, piece.config.mission, plan.identity.digest, shard)
+        if receipt is None:
+            left.append(shard)
+        else:
+            done.append(receipt)
+    return done, left
 
 
 @task(

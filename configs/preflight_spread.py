@@ -1,0 +1,39 @@
+"""What can be wrong with a run that other machines take part in. Opens no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from configs.errors import Fault
+from configs.stage_a import StageAConfig
+from configs.stores import LocalLocation, parse_store_uri
+
+
+def check_spread(config: StageAConfig) -> Iterator[Fault]:
+    """Everything that would mean something else on another machine, or nothing at all."""
+    if config.spread.over == "devices":
+        return
+    if config.engine.kind == "endpoint":
+        yield Fault("spread.over", "an endpoint is one server for all", "put a balancer in front of several servers")
+    places = {"input_root": _folder(config.input_root), "store": _folder(config.store), "model.base": config.model.base}
+    places["model.merged"] = config.model.merged or ""
+    for name, path in places.items():
+        if path and not _is_absolute(path):
+            yield Fault(name, f"{path} is another folder in another process", "give an absolute path, or s3://")
+    for adapter in config.model.adapters:
+        if not _is_absolute(adapter):
+            yield Fault("model.adapters", f"{adapter} is another folder in another process", "give an absolute path")
+
+
+def _folder(uri: str) -> str:
+    """The path behind a store's URI; empty where there is none."""
+    try:
+        location = parse_store_uri(uri)
+    except ValueError:
+        return ""  # a fault of its own
+    return location.path if isinstance(location, LocalLocation) else ""
+
+
+def _is_absolute(path: str) -> bool:
+    return Path(path).expanduser().is_absolute()

@@ -1,0 +1,138 @@
+"""Shards of a run wherever it has help: this machine's devices, Prefect workers, a Ray cluster. Knows no engine.
+
+Elsewhere the photos go in pieces, through the store: Prefect and Ray carry names and no data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture, as_completed
+from prefect.settings import get_current_settings
+
+from blocks.stores import open_store
+from configs.errors import ConfigError, Fault
+from configs.stage_a import StageAConfig
+from configs.stores import S3Options
+from flows.fleet import infer_here
+from flows.infer_piece import infer_piece
+from tasks.checkpoints.resolve import Checkpoint
+from tasks.ledger.ledger import Ledger
+from tasks.publishing.pieces import Piece, cut, forget_piece, read_receipts, write_piece
+from tasks.publishing.shards import Receipt
+from tasks.records.errors import EngineError, EngineMissing
+from tasks.records.progress import Progress
+from tasks.summaries.task import Plan, pending_shards
+
+_POLL_SECONDS = 2.0
+
+
+def infer_all(
+    config: StageAConfig, plan: Plan, ledger: Ledger, checkpoint: Checkpoint, progress: Progress
+) -> list[Receipt]:
+    """Summarise all pending photos, here or elsewhere. Raises EngineError, StoreError or ConfigError."""
+    if config.spread.over == "devices":
+        return infer_here(config, plan, pending_shards(config, plan, ledger), checkpoint, progress)
+    return infer_elsewhere(config, plan, ledger, progress) if plan.pending else []
+
+
+def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: Progress) -> list[Receipt]:
+    """Cut the photos into pieces, have them summarised, and collect the receipts.
+
+    When a piece fails the others are waited for all the same: what they do is not lost on the next run.
+    """
+    _check_server()
+    store = open_store(config.store, config.s3)
+    photos = math.ceil(plan.pending / config.spread.pieces)
+    names = [
+        write_piece(store, Piece(config, plan.identity, plan.epoch, items))
+        for items in cut(ledger.works.pending(), photos)
+    ]
+    get_run_logger().info("%d pieces of up to %d photos for %s", len(names), photos, config.spread.over)
+    begin = _on_ray if config.spread.over == "ray" else _by_workers
+    receipts: list[Receipt] = []
+    try:
+        progress.start()
+        with begin(config, names) as futures:
+            failed = _wait(futures, progress)
+        if failed is not None:
+            raise failed
+        for name in names:
+            receipts += read_receipts(store, config.mission, name)
+    finally:
+        for name in names:
+            forget_piece(store, config.mission, name)
+    return receipts
+
+
+def _wait(futures: Iterable[PrefectFuture[int]], progress: Progress) -> BaseException | None:
+    """Count each piece as it ends; the first failure."""
+    failed: BaseException | None = None
+    for future in as_completed(list(futures)):
+        try:
+            progress.advance(future.result())
+        except Exception as error:
+            failed = failed or error
+    return failed
+
+
+@contextmanager
+def _by_workers(config: StageAConfig, names: Sequence[str]) -> Iterator[list[PrefectFuture[int]]]:
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(config.spread.deployment)
+        except ObjectNotFound as error:
+            fault = Fault("spread.deployment", f"there is no {config.spread.deployment}", "deploy it, see the README")
+            raise ConfigError([fault]) from error
+    yield [run_piece.submit(config.spread.deployment, _parameters(config, name)) for name in names]
+
+
+@contextmanager
+def _on_ray(config: StageAConfig, names: Sequence[str]) -> Iterator[list[PrefectFuture[int]]]:
+    try:
+        from prefect_ray import RayTaskRunner
+        from prefect_ray.context import remote_options
+    except ImportError as error:
+        raise EngineMissing("spread.over is ray and prefect-ray is not installed; install fieldcheck[ray]") from error
+    spread = config.spread
+    with (
+        RayTaskRunner(spread.address, init_kwargs={"include_dashboard": False, "log_to_driver": False}) as runner,
+        remote_options(num_cpus=spread.cpus, num_gpus=spread.gpus),
+    ):
+        yield [runner.submit(piece_on_ray, {"parameters": _parameters(config, name)}) for name in names]
+
+
+@task(name="run-piece", task_run_name="run-piece-{parameters[piece]:.8}", cache_policy=NO_CACHE, persist_result=False)
+def run_piece(deployment: str, parameters: dict[str, Any]) -> int:
+    """Have a worker do a piece, and wait for it; how many photos it has. Raises EngineError if it does not succeed."""
+    run: Any = run_deployment(name=deployment, parameters=parameters, poll_interval=_POLL_SECONDS)
+    if run.state is None or not run.state.is_completed():
+        state = "no state" if run.state is None else f"{run.state.name}: {run.state.message}"
+        raise EngineError(f"flow run {run.name} of {deployment} ended as {state}; run again, what it did is kept")
+    order = open_store(parameters["store"], S3Options.model_validate(parameters["s3"]))
+    return sum(receipt.photos for receipt in read_receipts(order, parameters["mission"], parameters["piece"]))
+
+
+@task(name="piece-on-ray", task_run_name="piece-on-ray-{parameters[piece]:.8}", cache_policy=NO_CACHE)
+def piece_on_ray(parameters: dict[str, Any]) -> int:
+    """Do a piece in a process of Ray; how many photos it has."""
+    return infer_piece(**parameters)
+
+
+def _parameters(config: StageAConfig, name: str) -> dict[str, Any]:
+    s3 = config.s3.model_dump(mode="json", exclude_unset=True)
+    return {"store": config.store, "mission": config.mission, "piece": name, "s3": s3}
+
+
+def _check_server() -> None:
+    if not get_current_settings().api.url:
+        what = "needs a Prefect server that all machines reach"
+        raise ConfigError([Fault("spread.over", what, "start one and set PREFECT_API_URL")])

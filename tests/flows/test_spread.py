@@ -1,0 +1,164 @@
+"""A run that other processes take part in: the same bytes, and nothing that is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.local_store import LocalStore
+from configs.errors import ConfigError
+from configs.missions import known_missions
+from configs.parts import EngineConfig, GenerationConfig, ModelConfig, SpreadConfig
+from configs.settings import load_stage_a
+from flows.infer_piece import infer_piece
+from flows.stage_a import stage_a
+from tasks.checkpoints.resolve import resolve
+from tasks.publishing.check import check_run
+from tasks.publishing.keys import split_manifest_uri
+from tasks.publishing.pieces import Piece, read_receipts, write_piece
+from tasks.records.photos import Photo
+from tasks.records.work import WorkItem
+from tasks.summaries.plan import identity
+from tasks.summaries.prompts import summary_prompt
+from tests.demo import Demo
+from tests.flows.conftest import MISSION
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def given(demo: Demo, small_root: Path) -> dict[str, Any]:
+    return {
+        "mission": MISSION,
+        "input_root": str(small_root),
+        "model": ModelConfig(base=demo.checkpoint),
+        "device": "cpu",
+        "generation": GenerationConfig(max_new_tokens=96),
+        "engine": EngineConfig(batch_size=8),
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(given: dict[str, Any], prefect_harness: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one process publishes."""
+    return published(stage_a(**given, store=str(tmp_path_factory.mktemp("alone"))))
+
+
+def published(summary: dict[str, Any]) -> dict[str, bytes]:
+    """Every file of a run that checks out."""
+    root, key = split_manifest_uri(summary["manifest"])
+    check_run(LocalStore(root), key, summary["sha256"])
+    return {path.name: path.read_bytes() for path in (Path(root) / key).parent.iterdir()}
+
+
+def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:
+    """The photos of one group as a piece."""
+    config = load_stage_a({**given, "store": str(store), "shard_photos": 2, **changes})
+    resolved = resolve(config.model, config.merge, "cpu")
+    texts = identity(config, summary_prompt(known_missions()[MISSION]), resolved.fingerprint, (), resolved.dtype)
+    root = Path(given["input_root"])
+    paths = sorted((root / MISSION / "审核通过" / "QC-20260305-0005").glob("*.jpg"))
+    import hashlib
+
+    photos = [
+        Photo(p.name, str(p.relative_to(root)), p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest())
+        for p in paths
+    ]
+    return Piece(config, texts, 0, tuple(WorkItem(texts.work_key(photo.sha256), photo) for photo in photos))
+
+
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_piece_is_answered_and_tried_again_from_where_it_was(given: dict[str, Any], tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    piece = make_piece(given, tmp_path)
+    name = write_piece(store, piece)
+    assert infer_piece(str(tmp_path), MISSION, name) == len(piece.items)
+    first = read_receipts(store, MISSION, name)
+    assert sum(receipt.photos for receipt in first) == len(piece.items)
+    assert all(receipt.seconds > 0 for receipt in first)
+    lost = first[-1]
+    store.delete(lost.key)  # as if the first try had been killed before its last shard
+    infer_piece(str(tmp_path), MISSION, name)
+    again = read_receipts(store, MISSION, name)
+    assert {(receipt.key, receipt.sha256) for receipt in again} == {(receipt.key, receipt.sha256) for receipt in first}
+    assert {receipt.key for receipt in again if receipt.seconds > 0} == {lost.key}
+
+
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_machine_that_would_write_other_texts_is_refused(given: dict[str, Any], demo: Demo, tmp_path: Path) -> None:
+    piece = make_piece(given, tmp_path)
+    other = make_piece({**given, "model": ModelConfig(base=demo.checkpoint, adapters=(demo.adapter,))}, tmp_path)
+    name = write_piece(LocalStore(tmp_path), Piece(other.config, piece.identity, 0, piece.items))
+    with pytest.raises(ConfigError, match="another adapters than the run"):
+        infer_piece(str(tmp_path), MISSION, name)
+
+
+@pytest.mark.usefixtures("prefect_harness")
+def test_without_a_deployment_or_a_server_one_is_told_so(given: dict[str, Any], tmp_path: Path) -> None:
+    spread = SpreadConfig(over="workers", deployment="infer-piece/nobody-made-this")
+    with pytest.raises(ConfigError, match=r"spread\.deployment: there is no infer-piece/nobody-made-this"):
+        stage_a(**given, store=str(tmp_path), spread=spread)
+    assert not list(LocalStore(tmp_path).list(f"stage_a/{MISSION}/pieces/"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_workers_publish_what_one_process_does(
+    given: dict[str, Any], alone: dict[str, bytes], prefect_harness: str, tmp_path: Path
+) -> None:
+    """By the README's own commands: a pool, a deployment, two workers."""
+    pool = f"field-{uuid.uuid4().hex[:8]}"
+    environment = os.environ | {"PREFECT_API_URL": prefect_harness, "OMP_NUM_THREADS": "1"}
+
+    def prefect(*words: str) -> None:
+        command = [str(PROGRAMS / "prefect"), "--no-prompt", *words]
+        subprocess.run(command, check=True, env=environment, cwd=REPOSITORY, timeout=120)
+
+    prefect("work-pool", "create", "--type", "process", pool)
+    prefect("deploy", "flows.infer_piece.infer_piece", "-n", pool, "-p", pool)
+    spread = SpreadConfig(over="workers", pieces=2, deployment=f"infer-piece/{pool}")
+    with worker(pool, environment, tmp_path), worker(pool, environment, tmp_path):
+        summary = stage_a(**given, store=str(tmp_path / "store"), shard_photos=3, spread=spread)
+    assert published(summary) == alone
+    assert not list(LocalStore(tmp_path / "store").list(f"stage_a/{MISSION}/pieces/"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_of_ray_publish_what_one_process_does(
+    given: dict[str, Any], alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    spread = SpreadConfig(over="ray", pieces=2)
+    summary = stage_a(**given, store=str(tmp_path), shard_photos=3, spread=spread)
+    assert published(summary) == alone
+    assert not list(LocalStore(tmp_path).list(f"stage_a/{MISSION}/pieces/"))
+
+
+@contextmanager
+def worker(pool: str, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A Prefect process worker, and all that it starts."""
+    command = [str(PROGRAMS / "prefect"), "worker", "start", "--pool", pool, "--limit", "1", "--type", "process"]
+    with (folder / f"worker-{time.monotonic_ns()}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
