@@ -40,8 +40,12 @@ class StageAConfig(Part):
     no_mission: CliToggleFlag[bool] = Field(
         False, description="Leave the mission's focus out of the prompt: a generic smoke run of any folder."
     )
-    shard_photos: int = Field(
-        256, ge=1, le=100_000, description="Photos in one shard: what a killed run redoes at most."
+    shard_photos: int = Field(2048, ge=1, le=100_000, description="Most photos in one shard.")
+    shard_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        le=86_400.0,
+        description="How long a shard should take, once it is known how fast photos go: what a killed run redoes.",
     )
     force: CliToggleFlag[bool] = Field(
         False, description="Infer every photo anew, whatever earlier runs know; their shards stay."

@@ -40,7 +40,7 @@ def infer_all(
 ) -> list[Receipt]:
     """Summarise all pending photos, here or elsewhere. Raises EngineError, StoreError or ConfigError."""
     if config.spread.over == "devices":
-        return infer_here(config, plan, pending_shards(config, plan, ledger), checkpoint, progress)
+        return infer_here(config, plan, pending_shards(config, plan, ledger, progress), checkpoint, progress)
     return infer_elsewhere(config, plan, ledger, progress) if plan.pending else []
 
 

@@ -65,6 +65,7 @@ def stage_a(
     requeue: str | None = None,
     answer_key: str | None = None,
     shard_photos: int | None = None,
+    shard_seconds: float | None = None,
     model: ModelConfig | None = None,
     merge: MergeConfig | None = None,
     generation: GenerationConfig | None = None,
@@ -92,7 +93,8 @@ def stage_a(
         force: Infer every photo anew, whatever earlier runs know.
         requeue: URI of the newest run's quarantine.jsonl: look at its groups alone, and carry the others over.
         answer_key: JSON file with the right summaries; the run then reports its exact-match rate.
-        shard_photos: Photos in one shard.
+        shard_photos: Most photos in one shard.
+        shard_seconds: How long a shard should take; a killed run redoes at most that.
         model: Which checkpoint is run, with which adapters, and how it is loaded.
         merge: Merging the adapters into the base before the run.
         generation: How text is decoded.

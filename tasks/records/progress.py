@@ -100,11 +100,19 @@ class Progress:
         if self.began is None:
             self.began = time.monotonic()
 
+    @property
+    def rate(self) -> float:
+        """Photos a second so far; 0 before the first."""
+        return self._tick().rate
+
+    def _tick(self) -> Tick:
+        return Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
+
     def advance(self, photos: int = 1) -> None:
         """Count photos as done."""
         with self._lock:
             self.done += photos
-            tick = Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
+            tick = self._tick()
         for listener in _listeners.get():
             listener(tick)
 

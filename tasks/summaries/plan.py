@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from configs.stage_a import StageAConfig
@@ -50,14 +50,23 @@ def plan_work(groups: Groups, works: Works, identity: Identity) -> None:
             works.add(WorkItem(identity.work_key(photo.sha256), photo))
 
 
-def plan_shards(items: Iterable[WorkItem], photos_per_shard: int, epoch: int = 0) -> Iterator[Shard]:
-    """Cut work into shards, in its order.
+def plan_shards(items: Iterable[WorkItem], size: Callable[[], int], epoch: int = 0) -> Iterator[Shard]:
+    """Cut work into shards, in its order. `size` is asked before each of them how many photos it may have.
 
     A shard's key is the sha256 of its sorted work keys (and its epoch, if that is not 0): the same work has the same
     key.
     """
     left = iter(items)
-    while batch := tuple(islice(left, photos_per_shard)):
+    while batch := tuple(islice(left, size())):
         lines = sorted(item.work_key for item in batch)
         told = "\n".join([str(epoch), *lines] if epoch else lines)
         yield Shard(hashlib.sha256(told.encode()).hexdigest(), batch, epoch)
+
+
+def shard_size(config: StageAConfig, rate: float) -> int:
+    """Photos in the next shard, when `rate` of them are read a second, over all devices; 0 if that is not known yet.
+
+    As many as fill `shard_seconds`; while nothing is known, as few as make two batches.
+    """
+    least = min(config.shard_photos, 2 * config.engine.batch_size)
+    return max(least, min(config.shard_photos, int(config.shard_seconds * rate / len(config.fleet))))

@@ -32,7 +32,7 @@ from tasks.records.prompts import Prompt
 from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
 from tasks.summaries.infer import Asking, summarise
-from tasks.summaries.plan import differences, identity, plan_shards, plan_work
+from tasks.summaries.plan import differences, identity, plan_shards, plan_work, shard_size
 from tasks.summaries.prompts import summary_prompt
 from tasks.summaries.score import read_answer_key, score
 
@@ -96,9 +96,9 @@ def plan_run(
     return plan
 
 
-def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger) -> Iterator[Shard]:
-    """The shards of the work that is left, one at a time."""
-    return plan_shards(ledger.works.pending(), config.shard_photos, plan.epoch)
+def pending_shards(config: StageAConfig, plan: Plan, ledger: Ledger, progress: Progress) -> Iterator[Shard]:
+    """The shards of the work that is left, one at a time, each as large as what was done so far suggests."""
+    return plan_shards(ledger.works.pending(), lambda: shard_size(config, progress.rate), plan.epoch)
 
 
 def plan_piece(piece: Piece, checkpoint: Checkpoint) -> Plan:
@@ -120,7 +120,7 @@ def shards_of_piece(piece: Piece, plan: Plan) -> tuple[list[Receipt], list[Shard
     store = open_store(piece.config.store, piece.config.s3)
     done: list[Receipt] = []
     left: list[Shard] = []
-    for shard in plan_shards(piece.items, piece.config.shard_photos, piece.epoch):
+    for shard in plan_shards(piece.items, lambda: piece.config.shard_photos, piece.epoch):
         receipt = receipt_of(store, piece.config.mission, plan.identity.digest, shard)
         if receipt is None:
             left.append(shard)

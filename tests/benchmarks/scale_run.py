@@ -18,7 +18,7 @@ from typing import Any
 import tasks.engines.open
 import tasks.inputs.task
 from blocks.local_store import LocalStore
-from configs.parts import ModelConfig
+from configs.parts import EngineConfig, ModelConfig
 from flows.stage_a import stage_a
 from tasks.engines.protocol import Completion, Request, Result
 from tests.benchmarks.tiny_photos import SHARD_PHOTOS
@@ -144,6 +144,7 @@ def main() -> int:
         model=ModelConfig(base=str(folder / "checkpoint")),
         device="cpu",
         shard_photos=SHARD_PHOTOS,
+        engine=EngineConfig(batch_size=SHARD_PHOTOS // 2),  # so that the first shard is a whole one too
     )
     result = {
         "summary": summary,

@@ -53,7 +53,7 @@ def test_the_highest_layer_that_speaks_is_heard(
         given |= {"shard_photos": 14, "generation": {"seed": 14}}
     config = load_stage_a(given, profile)
     wanted = 10 + top
-    assert (config.shard_photos, config.generation.seed) == ((256, 0) if top == 0 else (wanted, wanted))
+    assert (config.shard_photos, config.generation.seed) == ((2048, 0) if top == 0 else (wanted, wanted))
 
 
 def test_layers_are_merged_key_by_key_inside_a_part(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def put_outcomes(
     store: LocalStore, outcomes: Sequence[Outcome], contents: str, epoch: int = 0, identity: str = IDENTITY
 ) -> str:
     """Write a shard of these outcomes; its key."""
-    (shard,) = plan_shards([make_item(make_photo(content)) for content in contents], 1000, epoch)
+    (shard,) = plan_shards([make_item(make_photo(content)) for content in contents], lambda: 1000, epoch)
     return write_shard(store, MISSION, identity, shard, outcomes, seconds=0.0).key
 
 

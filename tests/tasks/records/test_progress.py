@@ -40,6 +40,15 @@ def test_a_throttled_listener_hears_the_first_and_the_last() -> None:
     assert heard == [1, 5]
 
 
+def test_a_run_has_no_rate_before_its_clock_is_started() -> None:
+    progress = Progress(5)
+    progress.advance(2)
+    assert progress.rate == 0.0
+    progress.start()
+    time.sleep(0.01)
+    assert 0 < progress.rate <= 200
+
+
 def test_the_rate_of_no_time_is_zero() -> None:
     assert Tick(0, 5, 0.0).rate == 0.0
     assert Tick(4, 5, 2.0).rate == 2.0

@@ -17,7 +17,7 @@ from configs.stage_a import StageAConfig
 from tasks.records.photos import Group, Label
 from tasks.records.work import Identity, Shard, WorkItem
 from tasks.summaries import grammar
-from tasks.summaries.plan import differences, identity, plan_shards, settings_of
+from tasks.summaries.plan import differences, identity, plan_shards, settings_of, shard_size
 from tasks.summaries.prompts import summary_prompt
 from tests.builders import (
     MISSION,
@@ -41,6 +41,8 @@ SAME_TEXT: list[dict[str, Any]] = [
     {"engine": {"prefetch": 9}},
     {"engine": {"prepare_workers": 9}},
     {"shard_photos": 1},
+    {"shard_seconds": 1},
+    {"spread": {"over": "ray"}},
     {"store": "elsewhere"},
     {"input_root": "elsewhere"},
     {"model": {"base": "a copy elsewhere"}},
@@ -119,7 +121,7 @@ contents = st.lists(st.sampled_from("abcdefghij"), min_size=0, max_size=6)
 def planned(groups: Iterable[Group], identity: Identity, most: int) -> list[Shard]:
     """The shards of these groups' work, through the ledger."""
     with make_ledger(groups, identity=identity) as ledger:
-        return list(plan_shards(ledger.works.pending(), most))
+        return list(plan_shards(ledger.works.pending(), lambda: most))
 
 
 def to_groups(lists: list[list[str]]) -> list[Group]:
@@ -168,9 +170,9 @@ def test_a_resubmitted_photo_is_planned_once() -> None:
 
 def test_an_epoch_makes_other_keys_of_the_same_work() -> None:
     items = [make_item(make_photo(content)) for content in "abc"]
-    keys = [[shard.key for shard in plan_shards(items, 2, epoch)] for epoch in (0, 1, 2)]
+    keys = [[shard.key for shard in plan_shards(items, lambda: 2, epoch)] for epoch in (0, 1, 2)]
     assert len({key for epoch in keys for key in epoch}) == 6
-    assert [shard.epoch for shard in plan_shards(items, 2, 2)] == [2, 2]
+    assert [shard.epoch for shard in plan_shards(items, lambda: 2, 2)] == [2, 2]
 
 
 def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
@@ -181,8 +183,32 @@ def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
             read.append(name)
             yield make_item(make_photo(name))
 
-    next(plan_shards(items(), 2))
+    next(plan_shards(items(), lambda: 2))
     assert read == ["a", "b"]
+
+
+def test_each_shard_has_the_size_that_is_asked_for_before_it() -> None:
+    items = [make_item(make_photo(content)) for content in "abcdefg"]
+    sizes = iter([1, 3, 2, 9, 9])
+    assert [len(shard.items) for shard in plan_shards(items, lambda: next(sizes))] == [1, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "rate", "wanted"),
+    [
+        ({}, 0.0, 64),  # two batches of 32
+        ({}, 12.5, 750),
+        ({}, 0.05, 64),  # a slow device still fills its batches
+        ({}, 1e9, 2048),
+        ({"shard_seconds": 30}, 12.5, 375),
+        ({"shard_photos": 3}, 0.0, 3),
+        ({"shard_photos": 3}, 12.5, 3),
+        ({"devices": ("cuda:0", "cuda:1", "cuda:2")}, 30.0, 600),
+        ({"engine": {"batch_size": 200}}, 1.0, 400),
+    ],
+)
+def test_a_shard_is_as_large_as_fills_its_time(changed: dict[str, Any], rate: float, wanted: int) -> None:
+    assert shard_size(StageAConfig(**changed), rate) == wanted
 
 
 def test_a_run_differs_from_a_manifest_in_what_is_named(tmp_path: Path) -> None:
