@@ -23,6 +23,8 @@ from configs.parts import (
 from configs.photo import DEVICE
 from configs.stores import S3Options
 
+SLOT = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
 
 class StageAConfig(Part):
     """A Stage-A run. What people type is flat, the rest is in parts."""
@@ -33,6 +35,11 @@ class StageAConfig(Part):
     device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
     devices: tuple[Annotated[str, Field(pattern=DEVICE)], ...] = Field(
         (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."
+    )
+    slots: tuple[Annotated[str, Field(pattern=SLOT)], ...] = Field(
+        (),
+        description="Prefect concurrency limits, such as gpu-0: the run waits for a slot of each before it loads the "
+        "model, and holds it until the last shard is written.",
     )
     verify_inputs: bool = Field(
         True, description="Check markers and every photo's header, size and bytes before any inference."

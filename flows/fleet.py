@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque
 
+from configs.errors import ConfigError, Fault
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
+from tasks.engines.open import close_engines
 from tasks.publishing.shards import Receipt
 from tasks.records.progress import Progress
 from tasks.records.work import Shard
@@ -23,13 +28,37 @@ R = TypeVar("R")
 def infer_here(
     config: StageAConfig, plan: Plan, shards: Iterable[Shard], checkpoint: Checkpoint, progress: Progress
 ) -> list[Receipt]:
-    """Summarise the shards on this machine's devices. Raises EngineError or StoreError."""
-    return over_devices(
-        config.fleet,
-        shards,
-        lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, device),
-        lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, device),
-    )
+    """Summarise the shards on this machine's devices, with a slot of each of the run's concurrency limits.
+
+    Raises EngineError or StoreError; ConfigError if there is no such limit.
+    """
+    with holding_slots(config.slots):
+        return over_devices(
+            config.fleet,
+            shards,
+            lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, device),
+            lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, device),
+        )
+
+
+@contextmanager
+def holding_slots(names: Sequence[str]) -> Iterator[None]:
+    """Hold a slot of each limit once around the block, engines included; wait for them as long as it takes.
+
+    A lease that the server does not renew ends nothing: what is on the device stays there either way.
+    """
+    if not names:
+        yield
+        return
+    try:
+        with concurrency(list(names), strict=True, raise_on_lease_renewal_failure=False):
+            try:
+                yield
+            finally:
+                close_engines()  # the next holder finds the device empty
+    except ConcurrencySlotAcquisitionError as error:
+        cure = f"prefect gcl create {names[0]} --limit 1, and so on"
+        raise ConfigError([Fault("slots", f"not all of {', '.join(names)} are concurrency limits", cure)]) from error
 
 
 def over_devices(

@@ -39,9 +39,11 @@ def infer_all(
     config: StageAConfig, plan: Plan, ledger: Ledger, checkpoint: Checkpoint, progress: Progress
 ) -> list[Receipt]:
     """Summarise all pending photos, here or elsewhere. Raises EngineError, StoreError or ConfigError."""
+    if not plan.pending:
+        return []
     if config.spread.over == "devices":
         return infer_here(config, plan, pending_shards(config, plan, ledger, progress), checkpoint, progress)
-    return infer_elsewhere(config, plan, ledger, progress) if plan.pending else []
+    return infer_elsewhere(config, plan, ledger, progress)
 
 
 def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: Progress) -> list[Receipt]:

@@ -59,6 +59,7 @@ def stage_a(
     store: str | None = None,
     device: str | None = None,
     devices: list[str] | None = None,
+    slots: list[str] | None = None,
     verify_inputs: bool | None = None,
     no_mission: bool | None = None,
     force: bool | None = None,
@@ -88,6 +89,7 @@ def stage_a(
         store: Where results go: a directory, or s3://bucket/prefix.
         device: auto, cpu, cuda or cuda:N.
         devices: Several devices instead of one, each with an engine of its own.
+        slots: Prefect concurrency limits of which the run holds a slot each while a model is loaded.
         verify_inputs: Check markers and every photo before any inference.
         no_mission: Leave the mission's focus out of the prompt.
         force: Infer every photo anew, whatever earlier runs know.

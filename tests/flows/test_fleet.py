@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 
-from flows.fleet import over_devices
+from configs.errors import ConfigError
+from flows.fleet import holding_slots, over_devices
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
@@ -77,3 +82,31 @@ def test_a_piece_that_fails_ends_the_work(devices: list[str]) -> None:
 
 def test_nothing_to_do_is_nothing() -> None:
     assert run(["a", "b"], []) == []
+
+
+@flow
+def hold(name: str, limits: list[str]) -> None:
+    """Says when it is inside."""
+    with holding_slots(limits):
+        YARD.done.append((0, f"{name} in"))
+        time.sleep(0.5)
+        YARD.done.append((0, f"{name} out"))
+
+
+def test_of_two_runs_with_one_slot_only_one_is_inside() -> None:
+    limits = [f"gpu-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    with get_client(sync_client=True) as client:
+        for name in limits:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda given: hold(*given), [("a", limits), ("b", limits[:1])]))
+    said = [word for _, word in YARD.done]
+    assert sorted(said) == ["a in", "a out", "b in", "b out"]
+    assert said[0][0] == said[1][0]
+    assert said[2][0] == said[3][0]
+
+
+def test_a_limit_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"slots: not all of gpu-nobody .*prefect gcl create"):
+        hold("a", ["gpu-nobody"])
+    assert not YARD.done

@@ -42,6 +42,7 @@ SAME_TEXT: list[dict[str, Any]] = [
     {"engine": {"prepare_workers": 9}},
     {"shard_photos": 1},
     {"shard_seconds": 1},
+    {"slots": ["gpu-0"]},
     {"spread": {"over": "ray"}},
     {"store": "elsewhere"},
     {"input_root": "elsewhere"},
