@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque
 
@@ -50,15 +51,18 @@ def holding_slots(names: Sequence[str]) -> Iterator[None]:
     if not names:
         yield
         return
-    try:
-        with concurrency(list(names), strict=True, raise_on_lease_renewal_failure=False):
+    with get_client(sync_client=True) as client:
+        for name in names:
             try:
-                yield
-            finally:
-                close_engines()  # the next holder finds the device empty
-    except ConcurrencySlotAcquisitionError as error:
-        cure = f"prefect gcl create {names[0]} --limit 1, and so on"
-        raise ConfigError([Fault("slots", f"not all of {', '.join(names)} are concurrency limits", cure)]) from error
+                client.read_global_concurrency_limit_by_name(name)
+            except ObjectNotFound as error:
+                cure = f"prefect gcl create {name} --limit 1"
+                raise ConfigError([Fault("slots", f"there is no concurrency limit {name}", cure)]) from error
+    with concurrency(list(names), strict=True, raise_on_lease_renewal_failure=False):
+        try:
+            yield
+        finally:
+            close_engines()  # the next holder finds the device empty
 
 
 def over_devices(

@@ -107,6 +107,6 @@ def test_of_two_runs_with_one_slot_only_one_is_inside() -> None:
 
 
 def test_a_limit_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"slots: not all of gpu-nobody .*prefect gcl create"):
+    with pytest.raises(ConfigError, match=r"there is no concurrency limit gpu-nobody \(prefect gcl create"):
         hold("a", ["gpu-nobody"])
     assert not YARD.done

@@ -18,7 +18,7 @@ from tasks.engines.qwen.cache import RoomyCache
 from tasks.engines.qwen.head import Head
 from tasks.engines.qwen.patches import Patched
 from tasks.engines.qwen.positions import Spot
-from tasks.engines.qwen.prefix import Prefixes
+from tasks.engines.qwen.prefix import prefixes
 from tasks.engines.qwen.vision import Normalisation, VisionTower
 
 LEAVING = 0.25
@@ -44,7 +44,7 @@ class Generator:
         self._device = self._language.embed_tokens.weight.device
         self._tower = VisionTower(model.model.visual, normalisation)
         self._merge: int = model.model.visual.spatial_merge_size
-        self._prefixes = Prefixes(self._language)
+        self._prefix = prefixes(self._language)
         self._head = Head(model.lm_head)
         self._ends = ends
 
@@ -136,7 +136,7 @@ class Generator:
             for row, spot in enumerate(spots):
                 mask[row, len(prompt.before) : len(prompt.before) + longest - spot.cells] = 0
         batch = Batch(
-            RoomyCache.begun(self._prefixes.of(prompt.before), rows, room),
+            RoomyCache.begun(self._prefix(prompt.before), rows, room),
             mask,
             len(prompt.before),
             torch.tensor([spot.next for spot in spots], device=self._device),

@@ -7,9 +7,9 @@ added up; the processor's normalisation is in the first layer's weights, so that
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -56,7 +56,8 @@ class VisionTower:
     def __init__(self, visual: Any, normalisation: Normalisation) -> None:
         self._visual = visual
         self._weight, self._bias = _folded(visual.patch_embed, normalisation)
-        self._places: OrderedDict[Grid, _Place] = OrderedDict()
+        # Not of a method, which would hold the tower: its memory must be free as soon as it is dropped.
+        self._place = lru_cache(maxsize=_GRIDS)(partial(_make_place, visual, self._weight.dtype))
 
     def __call__(self, pictures: Sequence[Patched]) -> list[Tensor]:
         """For each picture [layers, visual tokens, width]: the last layer's features, then deepstack's."""
@@ -86,28 +87,21 @@ class VisionTower:
         layers = torch.stack([visual.merger(states), *deep])
         return layers.reshape(len(layers), len(patches), -1, layers.shape[-1]).transpose(0, 1)
 
-    def _place(self, grid: Grid) -> _Place:
-        if grid not in self._places:
-            self._places[grid] = self._make_place(grid)
-            if len(self._places) > _GRIDS:
-                self._places.popitem(last=False)
-        self._places.move_to_end(grid)
-        return self._places[grid]
 
-    def _make_place(self, grid: Grid) -> _Place:
-        visual, table = self._visual, self._visual.pos_embed.weight
-        shape = torch.tensor([[1, *grid]], device=table.device)
-        indices, weights = get_vision_interpolation_indices_and_weights(
-            shape,
-            num_grid_per_side=visual.num_grid_per_side,
-            mode=visual.interpolation_mode,
-            align_corners=visual.interpolation_align_corners,
-            spatial_merge_size=visual.spatial_merge_size,
-            kwargs={},
-        )
-        added = (visual.pos_embed(indices) * weights[:, :, None]).sum(1).to(self._weight.dtype)
-        positions = get_vision_position_ids(shape, visual.spatial_merge_size, kwargs={})
-        return _Place(added, visual.rotary_pos_emb(added, positions))
+def _make_place(visual: Any, dtype: torch.dtype, grid: Grid) -> _Place:
+    table = visual.pos_embed.weight
+    shape = torch.tensor([[1, *grid]], device=table.device)
+    indices, weights = get_vision_interpolation_indices_and_weights(
+        shape,
+        num_grid_per_side=visual.num_grid_per_side,
+        mode=visual.interpolation_mode,
+        align_corners=visual.interpolation_align_corners,
+        spatial_merge_size=visual.spatial_merge_size,
+        kwargs={},
+    )
+    added = (visual.pos_embed(indices) * weights[:, :, None]).sum(1).to(dtype)
+    positions = get_vision_position_ids(shape, visual.spatial_merge_size, kwargs={})
+    return _Place(added, visual.rotary_pos_emb(added, positions))
 
 
 def _folded(embedding: Any, normalisation: Normalisation) -> tuple[Tensor, Tensor]:
