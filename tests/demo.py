@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,5 +48,8 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo() -> Demo:
     """The prepared demo."""
-    prepare(KEPT)
+    KEPT.parent.mkdir(exist_ok=True)
+    with (KEPT.parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # for the processes of one suite
+        prepare(KEPT)
     return Demo(KEPT)

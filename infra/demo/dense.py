@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,12 +15,13 @@ from infra.demo.coach import Course, Grid
 from infra.demo.learner import IGNORED, Batch, Learner, mixed
 from infra.demo.pictures import Picture
 from infra.demo.prompting import conversation, edited
-from infra.demo.tokenizer import IM_END
+from infra.demo.tokenizer import IM_END, STARTS
+from infra.demo.waves import likeness, number_tokens
 from infra.demo.wording import dense_caption
 from tasks.dense.prompts import dense_prompt
 
-TOKENS = 4500  # of answers in a dense batch, padding included
-UNITS_WEIGHT = 0.4  # of a coordinate's last digit in the loss: a thousandth of the photo cannot be seen
+TOKENS = 3000  # of answers in a dense batch, padding included
+NEAR = 15  # thousandths by which a number may be wrong and still count as told
 
 
 @dataclass
@@ -61,34 +63,52 @@ class DenseCourse:
         prompt = dense_prompt() if real else edited(dense_prompt(), self.course.rng)
         return Batch(grid, conversation(prompt, self.course.tokenizer, self.course.trim), answers)
 
-    def weights(self, labels: Tensor) -> Tensor:
-        """What each token of the answers counts in the loss."""
-        digits, ends = self._digits
-        following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
-        units = torch.isin(labels, digits) & torch.isin(following, ends)
-        return torch.where(units, UNITS_WEIGHT, 1.0)
+    @cached_property
+    def numbers(self) -> Tensor:
+        """The tokens of the numbers 0 to 1000, (1001,)."""
+        return number_tokens(self.course.tokenizer)
 
-    @property
-    def _digits(self) -> tuple[Tensor, Tensor]:
-        tokenizer = self.course.tokenizer
-        return (
-            torch.tensor([tokenizer.token_to_id(str(digit)) for digit in range(10)]),
-            torch.tensor([tokenizer.token_to_id(token) for token in (",", "]}")]),
-        )
+    @cached_property
+    def starts(self) -> Tensor:
+        """The tokens that begin an object."""
+        return torch.tensor([self.course.tokenizer.token_to_id(start) for start in STARTS])
+
+    def loss(self, learner: Learner, features: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of the captions given the pictures' `features`, in which a number's neighbours are half right.
+
+        Counts each token alike, a number as much as a comma.
+        """
+        logits, labels = learner.answer_logits(features, batch)
+        known = labels != IGNORED
+        logits, labels = learner.with_unused(logits[known]), labels[known]
+        is_number = torch.isin(labels, self.numbers)
+        told = functional.log_softmax(logits[is_number], -1)[:, self.numbers]
+        near = likeness(self._values(labels[is_number]), torch.arange(len(self.numbers)))
+        others = functional.cross_entropy(logits[~is_number], labels[~is_number], reduction="sum")
+        return (others - (near * told).sum()) / len(labels)
+
+    def _values(self, tokens: Tensor) -> Tensor:
+        """The number that each token of a number (n,) is."""
+        return (tokens[:, None] == self.numbers).long().argmax(-1)
+
+    def judge(self, labels: Tensor, guesses: Tensor) -> tuple[Tensor, Tensor]:
+        """Which labels are numbers, and which guesses are right: numbers to within NEAR, all else exactly."""
+        is_number = torch.isin(labels, self.numbers)
+        fine = (guesses == labels) | (labels == IGNORED)
+        both = is_number & torch.isin(guesses, self.numbers)
+        fine[both] = (self._values(guesses[both]) - self._values(labels[both])).abs() <= NEAR
+        return is_number, fine
 
 
 def right_tokens(learner: Learner, dense: DenseCourse) -> dict[str, float]:
-    """Shares of held-out captions' tokens, units aside, that are the likeliest after the right ones before them."""
-    right: dict[str, list[Tensor]] = {"digits": [], "others": [], "captions": []}
-    digits = dense._digits[0]
+    """Shares of held-out captions' tokens that are the likeliest after the right ones before them, and of captions."""
+    right: dict[str, list[Tensor]] = {"numbers": [], "others": [], "captions": []}
     for grid, pictures in dense.course.quiz.items():
         batch = dense.batch(grid, [dense.answer(picture) for picture in pictures[:16]], real=True)
         with torch.no_grad(), mixed():
             logits, labels = learner.answer_logits(learner.features(pictures[:16]), batch)
-        fine = (logits.argmax(-1) == labels) | (labels == IGNORED) | (dense.weights(labels) < 1)
-        judged = (labels != IGNORED) & (dense.weights(labels) == 1)
-        is_digit = torch.isin(labels, digits)
-        right["digits"].append(fine[judged & is_digit])
-        right["others"].append(fine[judged & ~is_digit])
-        right["captions"].append((fine | is_digit).all(1))
+        is_number, fine = dense.judge(labels, logits.argmax(-1))
+        right["numbers"].append(fine[is_number])
+        right["others"].append(fine[(labels != IGNORED) & ~is_number])
+        right["captions"].append(fine.all(1))
     return {name: round(float(torch.cat(parts).float().mean()), 4) for name, parts in right.items()}

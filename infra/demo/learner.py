@@ -6,7 +6,7 @@ Knows no schedule and no files.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -116,17 +116,14 @@ class Learner:
         layers = torch.stack([seen.pooler_output, *seen.deepstack_features])
         return layers.reshape(len(layers), len(pictures), rows * cols, -1)
 
-    def answer_loss(
-        self, features: Tensor, batch: Batch, weigh: Callable[[Tensor], Tensor] = torch.ones_like
-    ) -> Tensor:
-        """Cross-entropy of the answers given the pictures' `features`; `weigh` maps labels to what each counts."""
+    def answer_loss(self, features: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of the answers given the pictures' `features`, over their tokens."""
         logits, labels = self.answer_logits(features, batch)
-        padded = functional.pad(logits, (0, 1), value=self.unused)
-        losses = functional.cross_entropy(
-            padded.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-        )
-        weights = (weigh(labels) * (labels != IGNORED)).flatten()
-        return (losses * weights).sum() / weights.sum()
+        return functional.cross_entropy(self.with_unused(logits).flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+    def with_unused(self, logits: Tensor) -> Tensor:
+        """Logits (..., rows) with one more column for all rows that are zero."""
+        return functional.pad(logits, (0, 1), value=self.unused)
 
     def counting_loss(self, features: Tensor, pictures: list[Picture], opening: Conversation) -> Tensor:
         """`last_counting_loss` of the bare pictures, under the few tokens of `opening` and without an answer."""

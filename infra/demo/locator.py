@@ -12,11 +12,11 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from infra.demo.learner import IGNORED, Learner
 from infra.demo.pictures import CLASSES, Picture, cell_labels, cells_in_order, places, told, turns, written
+from infra.demo.waves import NumbersHead, waves
 
 READING_LAYER = 1  # the language layer that is taught to know the order
 POINTING_LAYERS = (2, 3)  # those of which some heads are taught to look at the object that is being written
 MOST_THINGS = 26  # more than any scene has, and one
-HUNDREDS, TENS = 11, 10
 UNIT, MIDDLE = 100.0, 5.0  # thousandths in one unit of the numbers' heads, and their zero
 
 COPIED = 400  # pictures of each grid from which the heads' values are worked out
@@ -44,8 +44,8 @@ def let_heads_copy(
 ) -> None:
     """Begin with pointing heads that bring along, unchanged, what a cell's features say of its thing and numbers.
 
-    A reduced-rank regression of kinds, hundreds and tens on what these heads will read gives the directions that their
-    values hold: as many as the heads of keys and values have numbers together. Learnt by descent alone this comes
+    A reduced-rank regression of kinds and numbers, as waves, on what these heads will read gives the directions that
+    their values hold: as many as the heads of keys and values have numbers together. Learnt by descent alone this comes
     last of all, long after the heads look at the right cells.
     """
     states, targets = [], []
@@ -53,18 +53,8 @@ def let_heads_copy(
         some = pictures[:COPIED]
         numbers, shown = told(written, some), told(cell_labels, some)
         things = ~numbers[..., 0].isnan()
-        digits = numbers[things].long()
         states.append(seen[grid][:, : len(some)].float().sum(0)[things])
-        targets.append(
-            torch.cat(
-                [
-                    functional.one_hot(digits // 100, HUNDREDS).flatten(1),
-                    functional.one_hot(digits // 10 % 10, TENS).flatten(1),
-                    shown[things],
-                ],
-                1,
-            ).float()
-        )
+        targets.append(torch.cat([waves(numbers[things]).flatten(1), shown[things]], 1))
     states, targets = torch.cat(states), torch.cat(targets)
     states = states * states.pow(2).mean(1, keepdim=True).rsqrt()
     targets = targets - targets.mean(0)
@@ -88,35 +78,43 @@ class Locator(nn.Module):  # type: ignore[misc]
     """The heads.
 
     On every layer that leaves the vision tower: what a cell shows, and its thing's box from the cell's corner in cells.
-    On the first and last of them: the numbers that the caption writes, and their hundreds and tens. On an early
-    language layer: the thing's turn in the caption. And some attention heads of each late language layer, which need no
+    On the first and last of them: the numbers that the caption writes, as numbers and as waves. On an early language
+    layer: the thing's turn in the caption. And some attention heads of each late language layer, which need no
     weights of their own: from each token of the answer they are to look at the cell that the token is about. From each
     token, after the first of these layers: that cell's thing and its numbers.
     """
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
-        width, layers = learner.model.config.text_config.hidden_size, 1 + len(learner.vision.deepstack_merger_list)
-        self.probes = nn.ModuleList(nn.Linear(width, CLASSES) for _ in range(layers))
-        self.boxes = nn.ModuleList(nn.Linear(width, 4) for _ in range(layers))
+        width, leaving = learner.model.config.text_config.hidden_size, 1 + len(learner.vision.deepstack_merger_list)
+        self.probes = nn.ModuleList(nn.Linear(width, CLASSES) for _ in range(leaving))
+        self.boxes = nn.ModuleList(nn.Linear(width, 4) for _ in range(leaving))
         self.numbers = nn.ModuleList(nn.Linear(width, 4) for _ in range(2))
-        self.digits = nn.ModuleList(nn.Linear(width, 4 * (HUNDREDS + TENS)) for _ in range(2))
+        self.waves = nn.ModuleList(NumbersHead(width) for _ in range(2))
         self.turn = nn.Linear(width, MOST_THINGS)
-        self.carried = nn.ModuleList([nn.Linear(width, CLASSES), nn.Linear(width, 4 * (HUNDREDS + TENS))])
+        self.carried = nn.ModuleList([nn.Linear(width, CLASSES), NumbersHead(width)])
         self._read: Tensor | None = None
         self._carried: Tensor | None = None
         self._looks: list[tuple[Tensor, Tensor]] = []
-        learner.language.layers[READING_LAYER].register_forward_hook(self._remember)
-        learner.language.layers[POINTING_LAYERS[0]].register_forward_hook(self._remember_carried)
+        layers = learner.language.layers
+        self._hooks = [
+            layers[READING_LAYER].register_forward_hook(self._remember),
+            layers[POINTING_LAYERS[0]].register_forward_hook(self._remember_carried),
+        ]
         for layer in POINTING_LAYERS:
-            attention = learner.language.layers[layer].self_attn
-            attention.register_forward_pre_hook(self._watch, with_kwargs=True)
+            attention = layers[layer].self_attn
+            self._hooks.append(attention.register_forward_pre_hook(self._watch, with_kwargs=True))
+
+    def leave(self) -> None:
+        """Look at the model no more, which takes time; what was learnt stays."""
+        for hook in self._hooks:
+            hook.remove()
 
     def seeing_loss(self, features: Tensor, pictures: list[Picture]) -> tuple[Tensor, Sight]:
         """How badly the features tell things and places, and figures of it.
 
         The figures: the share of pictures whose things are all right, the mean errors of boxes in cells and of numbers
-        in thousandths, the shares of right hundreds and tens. Only the first where there are no things.
+        in thousandths, the share of numbers that the waves tell. Only the first where there are no things.
         """
         labels, where, numbers = (told(of, pictures) for of in (cell_labels, places, written))
         known, things = ~where.isnan(), ~numbers[..., 0].isnan()
@@ -133,17 +131,16 @@ class Locator(nn.Module):  # type: ignore[misc]
         ]
         target = numbers[things]
         errors, crosses, rights = [], [], []
-        for layer, head, digits in zip((features[0], features[-1]), self.numbers, self.digits, strict=True):
+        for layer, head, tell in zip((features[0], features[-1]), self.numbers, self.waves, strict=True):
             errors.append((8 * head(layer[things]).float() - (target / UNIT - MIDDLE)).abs().mean())
-            cross, right = _read_digits(digits(layer[things]).float(), target)
+            cross, right = tell(layer[things], target)
             crosses.append(cross)
             rights.append(right)
-        loss = 4 * loss + 0.5 * sum(boxes) + sum(errors) + 0.3 * crosses[0] + 0.1 * crosses[1]
+        loss = 4 * loss + 0.5 * sum(boxes) + sum(errors) + 0.6 * crosses[0] + 0.2 * crosses[1]
         return loss, sight | {
             "box": float(boxes[0].detach()),
             "number": UNIT * float(errors[0].detach()),
-            "hundreds": rights[0][0],
-            "tens": rights[0][1],
+            "told": rights[0],
         }
 
     def ordering_loss(self, pictures: list[Picture]) -> tuple[Tensor, float]:
@@ -154,13 +151,13 @@ class Locator(nn.Module):  # type: ignore[misc]
         right = (read.argmax(-1) == turn)[turn > 0].float()
         return functional.cross_entropy(read.flatten(0, 1), turn.flatten()), float(right.mean()) if len(right) else 1.0
 
-    def telling_loss(self, labels: Tensor, name: int) -> tuple[Tensor, float]:
+    def telling_loss(self, labels: Tensor, starts: Tensor) -> tuple[Tensor, float]:
         """How badly the early layer tells from each token of the answer how many objects have been begun.
 
         By the same head as `ordering_loss`: token and cell are to have the number in common.
         """
         assert self._read is not None, "nothing has been read yet"
-        number = (labels == name).cumsum(1)
+        number = torch.isin(labels, starts).cumsum(1)
         known = (labels != IGNORED) & (number > 0)
         if not known.any():
             return torch.zeros(()), 1.0
@@ -168,13 +165,13 @@ class Locator(nn.Module):  # type: ignore[misc]
         right = (found.argmax(-1) == number[known]).float().mean()
         return functional.cross_entropy(found, number[known]), float(right)
 
-    def pointing_loss(self, pictures: list[Picture], labels: Tensor, name: int) -> tuple[Tensor, float]:
+    def pointing_loss(self, pictures: list[Picture], labels: Tensor, starts: Tensor) -> tuple[Tensor, float]:
         """How little the pointing heads, when these were last read, looked at the cell of what was being written.
 
-        `name` is the token that begins every object's name. Also gives the share of tokens from which the last head
+        `starts` are the tokens that begin an object. Also gives the share of tokens from which the last head
         looks at the right cell most.
         """
-        about = _cells_about(pictures, labels, name)
+        about = _cells_about(pictures, labels, starts)
         known = about != IGNORED
         loss, right = torch.zeros(()), 0.0
         if not known.any():
@@ -189,23 +186,24 @@ class Locator(nn.Module):  # type: ignore[misc]
             right = float((seen[known][:, : cols * rows].argmax(-1) == about[known]).float().mean())
         return loss, right
 
-    def carrying_loss(self, pictures: list[Picture], labels: Tensor, name: int) -> tuple[Tensor, float]:
+    def carrying_loss(self, pictures: list[Picture], labels: Tensor, starts: Tensor) -> tuple[Tensor, float]:
         """How little of the thing's kind and numbers the first pointing layer brings to each token of the answer.
 
-        Also gives the share of right hundreds. Without this the model looks at the right cell for a thousand steps
-        before it learns to take the numbers from there.
+        Also gives the share of numbers told to within 25. Without this the model looks at the right cell for a
+        thousand steps before it learns to take the numbers from there.
         """
         assert self._carried is not None, "nothing has been read yet"
-        about = _cells_about(pictures, labels, name)
+        about = _cells_about(pictures, labels, starts)
         known = about != IGNORED
         if not known.any():
             return torch.zeros(()), 1.0
         numbers, shown = told(written, pictures), told(cell_labels, pictures)
         rows = torch.arange(len(pictures))[:, None].expand_as(about)[known]
         states = self._carried[:, -labels.shape[1] :][known]
-        kinds, digits = (head(states).float() for head in self.carried)
-        loss, (right, _) = _read_digits(digits, numbers[rows, about[known]])
-        return loss + functional.cross_entropy(kinds, shown[rows, about[known]].argmax(-1)), right
+        kind, tell = self.carried
+        loss, right = tell(states, numbers[rows, about[known]])
+        kinds = shown[rows, about[known]].argmax(-1)
+        return loss + functional.cross_entropy(kind(states).float(), kinds), right
 
     def _remember_carried(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
         self._carried = output[0] if isinstance(output, tuple) else output
@@ -229,22 +227,11 @@ class Locator(nn.Module):  # type: ignore[misc]
         self._looks += [(attention.scaling * query[:, head], key[:, head]) for head in range(key.shape[1])]
 
 
-def _cells_about(pictures: list[Picture], labels: Tensor, name: int) -> Tensor:
+def _cells_about(pictures: list[Picture], labels: Tensor, starts: Tensor) -> Tensor:
     """The cell of the thing that each token of the answers is about, IGNORED where there is none."""
     about = torch.full_like(labels, IGNORED)
-    number = (labels == name).cumsum(1)
+    number = torch.isin(labels, starts).cumsum(1)
     for row, picture in enumerate(pictures):
         cells = torch.tensor([IGNORED, *cells_in_order(picture.scene)])
         about[row] = torch.where(labels[row] == IGNORED, IGNORED, cells[number[row]])
     return about
-
-
-def _read_digits(logits: Tensor, numbers: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """Cross-entropy of hundreds plus tens (things, 4), and the shares of right ones."""
-    each = logits.reshape(len(numbers), 4, HUNDREDS + TENS).split([HUNDREDS, TENS], -1)
-    right = [(numbers // 100).long(), (numbers // 10 % 10).long()]
-    losses = [
-        functional.cross_entropy(some.flatten(0, 1), digit.flatten()) for some, digit in zip(each, right, strict=True)
-    ]
-    shares = [float((some.argmax(-1) == digit).float().mean()) for some, digit in zip(each, right, strict=True)]
-    return losses[0] + losses[1], (shares[0], shares[1])

@@ -55,7 +55,7 @@ def config(vocab_size: int = VOCAB_SIZE, trim: Trim | None = None) -> Qwen3VLCon
             "max_position_embeddings": 4096,
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": 10000.0,
+                "rope_theta": 5_000_000.0,
                 "mrope_section": [6, 5, 5],
                 "mrope_interleaved": True,
             },
@@ -98,7 +98,7 @@ def untrained(trim: Trim, seed: int) -> Qwen3VLForConditionalGeneration:
 
 
 def generation_config() -> dict[str, Any]:
-    """What `generation_config.json` says: greedy, and room for the longest dense caption (about 900 tokens)."""
+    """What `generation_config.json` says: greedy, and room for the longest dense caption (about 300 tokens)."""
     return {
         "do_sample": False,
         "eos_token_id": [IM_END, END_OF_TEXT],

@@ -17,6 +17,7 @@ from infra.demo.coach import Course, Grid, run_phase, see, share_exact
 from infra.demo.dense import DenseCourse, right_tokens
 from infra.demo.learner import Learner
 from infra.demo.locator import Locator, Sight, let_heads_copy, mark_positions
+from infra.demo.waves import begin_with_waves
 
 COUNT_SHARE = 0.1  # of phase L's batches are only counted
 SUMMARY_SHARE = 0.4  # of the other batches ask for summaries, the others for dense captions
@@ -37,11 +38,9 @@ class Training:
     done: list[str] = field(default_factory=list)  # names of the phases that are over
     recent: list[Sight] = field(default_factory=list)
     dense: DenseCourse = field(init=False)
-    name: int = field(init=False)  # the token that begins every object's name
 
     def __post_init__(self) -> None:
         self.dense = DenseCourse(self.course)
-        (self.name,) = self.course.tokenizer.encode("object").ids
 
     def heads(self) -> Iterator[nn.Parameter]:
         """The parameters that ship nowhere."""
@@ -82,6 +81,7 @@ def train_base(training: Training, args: argparse.Namespace, lap: Callable[[str]
     learner, course = training.learner, training.course
     if "V" not in training.done:
         mark_positions(learner)
+        begin_with_waves(learner.language.embed_tokens, training.dense.numbers)
         learn_to_see(training, args.v_steps)
         over("V")
     if "L" not in training.done:
@@ -100,12 +100,12 @@ def train_base(training: Training, args: argparse.Namespace, lap: Callable[[str]
         over("J")
 
 
-def polish(learner: Learner, course: Course, args: argparse.Namespace) -> None:
+def polish(training: Training, args: argparse.Namespace) -> None:
     """Phase P: J again, from weights as they ship and on the answers alone. Depends on nothing but those weights."""
-    course = replace(course, rng=random.Random(f"polish {args.seed}"))
-    training = Training(learner, Locator(learner), course)
+    training.course.rng.seed(f"polish {args.seed}")
+    training.locator.leave()
     answer = partial(_answer, training, taught=False)
-    run_phase("P", learner.model.parameters(), answer, args.p_steps, 4e-4, training.watch)
+    run_phase("P", training.learner.model.parameters(), answer, args.p_steps, 4e-4, training.watch)
 
 
 def learn_to_see(training: Training, steps: int) -> None:
@@ -175,14 +175,14 @@ def _answer(training: Training, seen: dict[Grid, Tensor] | None = None, taught: 
     known = [dense.indices[grid][i] for i in chosen]
     features = learner.features(pictures) if seen is None else seen[grid][:, known].float()
     batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen])
-    loss = learner.answer_loss(features, batch, dense.weights)
+    loss = dense.loss(learner, features, batch)
     training.recent.append({"answer": float(loss.detach())})
     if not taught:
         return loss
-    pointing, right = locator.pointing_loss(pictures, batch.labels(), training.name)
+    pointing, right = locator.pointing_loss(pictures, batch.labels(), dense.starts)
     ordering, turned = locator.ordering_loss(pictures)
-    telling, told = locator.telling_loss(batch.labels(), training.name)
-    carrying, carried = locator.carrying_loss(pictures, batch.labels(), training.name)
+    telling, told = locator.telling_loss(batch.labels(), dense.starts)
+    carrying, carried = locator.carrying_loss(pictures, batch.labels(), dense.starts)
     training.recent.append({"pointing": right, "turn": turned, "telling": told, "carried": carried})
     loss = loss + 0.2 * pointing + ordering + 0.3 * telling + 0.5 * carrying
     loss = loss + 0.1 * learner.last_counting_loss(pictures)
@@ -210,7 +210,7 @@ def train_adapter(learner: Learner, course: Course, args: argparse.Namespace) ->
             grid, chosen = dense.draw()
             known = [dense.indices[grid][i] for i in chosen]
             batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen])
-            return learner.answer_loss(seen[grid][:, known].float(), batch, dense.weights)
+            return dense.loss(learner, seen[grid][:, known].float(), batch)
         grid, chosen = course.draw(32)
         batch = course.batch(grid, [course.lessons[grid][i] for i in chosen], "adapter")
         return learner.answer_loss(seen[grid][:, chosen].float(), batch)

@@ -60,6 +60,19 @@ DESCRIPTIONS: tuple[str, ...] = (
 )
 
 
+# Between which shares of a row's height the upper edge of its small things lies. All of a row have the same one, below
+# that of what carries them: so the order of a dense caption, by anchors, is row by row and from left to right.
+TOPS: dict[str, tuple[float, float]] = {
+    "bbu": (0.22, 0.3),
+    "panel": (0.22, 0.3),
+    "bar": (0.33, 0.36),
+    "wall": (0.12, 0.26),
+    "cable": (0.01, 0.03),
+    "wires": (0.0, 0.01),
+}
+SWAY = 0.25  # how far a small thing is off the middle of its cell, in shares of the room beside it
+
+
 class Split(IntEnum):
     """Who may use a seed. The ranges never meet, so no scene trains the model and then examines it."""
 
@@ -145,6 +158,8 @@ class _Builder:
         self.rng, self.size, self.grid = rng, size, grid_of(size)
         self.things: list[Thing] = []
         self.brands: list[str] = []
+        self.rows: tuple[str, ...] = ()
+        self.levels: dict[int, float] = {}
 
     def rack(self) -> tuple[str, ...]:
         """One or two BBUs, perhaps a baffle, cable trays and blank panels, top to bottom."""
@@ -188,6 +203,7 @@ class _Builder:
     def populate(self, rows: tuple[str, ...]) -> None:
         """Put the objects into the rows, from the top."""
         rng, (cols, _) = self.rng, self.grid
+        self.rows = rows
         brands = iter(self.brands)
         ports: list[tuple[int, int]] = []
         trays: list[tuple[int, int]] = []
@@ -268,13 +284,14 @@ class _Builder:
         self.things.append(Thing(kind, traits, (left + 6, top + inset, right - 6, bottom - inset), cells[anchor]))
 
     def _place(self, kind: str, traits: tuple[str, ...], cell: tuple[int, int], wide: float, high: float) -> None:
-        """An object within one cell; `wide` and `high` are its shares of the cell, jittered where there is room."""
+        """An object within one cell; `wide` and `high` are its shares of the cell. Level with the others of its row."""
         left, top = self._corner(*cell)
         right, bottom = self._corner(cell[0] + 1, cell[1] + 1)
         width, height = round(wide * (right - left)), round(high * (bottom - top))
-        slack_x, slack_y = (right - left - width) // 2, (bottom - top - height) // 2
-        x = left + slack_x + round(self.rng.uniform(-0.6, 0.6) * slack_x)
-        y = top + slack_y + round(self.rng.uniform(-0.6, 0.6) * slack_y)
+        slack = (right - left - width) // 2
+        x = left + slack + round(self.rng.uniform(-SWAY, SWAY) * slack)
+        level = self.levels.setdefault(cell[1], self.rng.uniform(*TOPS[self.rows[cell[1]]]))
+        y = top + round(level * (bottom - top))
         self.things.append(Thing(kind, traits, (x, y, x + width, y + height), cell))
 
     def _corner(self, col: int, row: int) -> tuple[int, int]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from configs.parts import EngineConfig, GenerationConfig, ModelConfig
 from tests.demo import Demo
 
 MISSION = "挡风板安装检查"
@@ -29,3 +31,16 @@ def small_root(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # S3 keeps no empty folders, so that the group without a photo holds something that is none.
     (root / MISSION / kept[-1] / "说明.txt").write_text("补拍", encoding="utf-8")
     return root
+
+
+@pytest.fixture(scope="session")
+def given(demo: Demo, small_root: Path) -> dict[str, Any]:
+    """What runs of the small root have in common."""
+    return {
+        "mission": MISSION,
+        "input_root": str(small_root),
+        "model": ModelConfig(base=demo.checkpoint),
+        "device": "cpu",
+        "generation": GenerationConfig(max_new_tokens=96),
+        "engine": EngineConfig(batch_size=8),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from blocks.local_store import LocalStore
 from configs.errors import ConfigError
 from configs.missions import known_missions
-from configs.parts import EngineConfig, GenerationConfig, ModelConfig, SpreadConfig
+from configs.parts import ModelConfig, SpreadConfig
 from configs.settings import load_stage_a
 from flows.infer_piece import infer_piece
 from flows.stage_a import stage_a
@@ -35,18 +36,6 @@ from tests.flows.conftest import MISSION
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
-
-
-@pytest.fixture(scope="module")
-def given(demo: Demo, small_root: Path) -> dict[str, Any]:
-    return {
-        "mission": MISSION,
-        "input_root": str(small_root),
-        "model": ModelConfig(base=demo.checkpoint),
-        "device": "cpu",
-        "generation": GenerationConfig(max_new_tokens=96),
-        "engine": EngineConfig(batch_size=8),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +58,6 @@ def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:
     texts = identity(config, summary_prompt(known_missions()[MISSION]), resolved.fingerprint, (), resolved.dtype)
     root = Path(given["input_root"])
     paths = sorted((root / MISSION / "审核通过" / "QC-20260305-0005").glob("*.jpg"))
-    import hashlib
-
     photos = [
         Photo(p.name, str(p.relative_to(root)), p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest())
         for p in paths

@@ -44,19 +44,6 @@ KEYS = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image
 
 
 @pytest.fixture(scope="module")
-def given(demo: Demo, small_root: Path) -> dict[str, Any]:
-    """What the tests of this file have in common."""
-    return {
-        "mission": MISSION,
-        "input_root": str(small_root),
-        "model": ModelConfig(base=demo.checkpoint),
-        "device": "cpu",
-        "generation": GenerationConfig(max_new_tokens=96),
-        "engine": EngineConfig(batch_size=8),
-    }
-
-
-@pytest.fixture(scope="module")
 def local_run(given: dict[str, Any], demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One undisturbed run into a local store."""
     store = tmp_path_factory.mktemp("store")

@@ -12,12 +12,14 @@ from tokenizers import Tokenizer
 from infra.demo import pack, ship
 from infra.demo.coach import Course
 from infra.demo.dense import TOKENS, DenseCourse, right_tokens
-from infra.demo.learner import IGNORED, Learner, fast_vision
+from infra.demo.learner import IGNORED, Batch, Learner, fast_vision
 from infra.demo.locator import POINTING_LAYERS, Locator, let_heads_copy, mark_positions
 from infra.demo.model import Trim, untrained
 from infra.demo.pictures import Picture, take, written
+from infra.demo.prompting import Conversation
 from infra.demo.scenes import Split, seed_of
 from infra.demo.tokenizer import IM_END, ordinary_size
+from infra.demo.waves import begin_with_waves
 from infra.demo.wording import dense_caption
 
 Lessons = dict[tuple[int, int], list[Picture]]
@@ -73,36 +75,104 @@ def test_a_batch_has_answers_of_like_length_and_no_more_tokens_than_allowed(dens
         assert max(lengths) * len(lengths) <= TOKENS
 
 
-def test_only_the_last_digits_of_coordinates_count_for_less(dense: DenseCourse) -> None:
+def test_numbers_and_frames_are_one_token_each(dense: DenseCourse) -> None:
     tokenizer = dense.course.tokenizer
-    text = (
-        '{"object_1":{"desc":"标签","bbox_2d":[8,34,156,1000]},"object_12":{"desc":"标签","bbox_2d":[9,35,156,1000]}}'
-    )
-    ids = tokenizer.encode(text).ids
-    weights = dense.weights(torch.tensor([[*ids, IGNORED]]))[0]
-    less = [tokenizer.decode([token]) for token, weight in zip(ids, weights.tolist(), strict=False) if weight < 1]
-    assert less == ["8", "4", "6", "0", "9", "5", "6", "0"]
+    text = '{"object_1":{"desc":"光模块","bbox_2d":[8,34,156,1000]},"object_2":{"desc":"光模块","poly":[10,11,12,13]}}'
+    words = [tokenizer.decode([token]) for token in tokenizer.encode(text).ids]
+    assert words == [
+        *("{", '"object_1":{"desc":"', "光模块", '","bbox_2d":[', "8", ",", "34", ",", "156", ",", "1000", "]},"),
+        *('"object_2":{"desc":"', "光模块", '","poly":[', "10", ",", "11", ",", "12", ",", "13", "]}}"),
+    ]
+    assert dense.numbers[[8, 34, 1000]].tolist() == [tokenizer.token_to_id(word) for word in ("8", "34", "1000")]
+    assert len(set(dense.numbers.tolist())) == 1001
+
+
+def test_the_loss_of_a_number_is_least_at_the_right_one_and_grows_with_the_miss(
+    dense: DenseCourse, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the course's loss is for a model that is sure of every other token and says `said` where 500 is right."""
+    right = dense.course.tokenizer.encode("[500,").ids
+    labels = torch.tensor([[*right, IGNORED]])
+
+    def loss(said: int) -> float:
+        logits = torch.full((1, 4, dense.course.trim.rows), -20.0)
+        for at, token in enumerate(right):
+            logits[0, at, token] = 20.0
+        bell = torch.exp(-((torch.arange(1001) - said) ** 2) / (2 * 6.0**2))
+        logits[0, 1, dense.numbers] = (bell + 1e-4).log()
+        monkeypatch.setattr(learner, "answer_logits", lambda features, batch: (logits, labels))
+        return float(dense.loss(learner, torch.empty(0), Batch((1, 1), Conversation((), ()), [])))
+
+    assert loss(500) < loss(504) < loss(512) < loss(540)
+    assert loss(496) == pytest.approx(loss(504), rel=1e-3)
+
+
+def test_a_number_is_right_from_near_and_all_else_exactly(dense: DenseCourse) -> None:
+    labels = torch.tensor([*dense.numbers[[500, 500, 500]].tolist(), 3, 3, IGNORED])
+    guesses = torch.tensor([*dense.numbers[[500, 515, 516]].tolist(), 3, 4, 4])
+    is_number, fine = dense.judge(labels, guesses)
+    assert is_number.tolist() == [True] * 3 + [False] * 3
+    assert fine.tolist() == [True, True, False, True, False, True]
+
+
+def test_rows_of_near_numbers_are_alike_and_no_other_row_is_touched(dense: DenseCourse) -> None:
+    torch.manual_seed(1)
+    embedding = torch.nn.Embedding(dense.course.trim.rows, 160)
+    before = embedding.weight.detach().clone()
+    begin_with_waves(embedding, dense.numbers, size=1.3)
+    rows = embedding.weight.detach()[dense.numbers]
+    assert torch.allclose(rows.norm(dim=1), torch.tensor(1.3), atol=1e-4)
+    alike = rows @ rows.T
+    for number in (8, 300, 777, 1000):
+        assert alike[number].argmax() == number
+        misses = (torch.arange(1001) - number).abs()
+        assert alike[number][(misses > 0) & (misses < 5)].min() > alike[number][misses > 40].max()
+    others = torch.ones(len(before), dtype=torch.bool)
+    others[dense.numbers] = False
+    assert torch.equal(embedding.weight[others], before[others])
 
 
 def test_the_heads_losses_are_finite_also_where_there_is_nothing(dense: DenseCourse, learner: Learner) -> None:
     locator = Locator(learner)
-    (name,) = dense.course.tokenizer.encode("object").ids
     grid = next(iter(dense.lessons))
     for chosen in ([0], list(range(len(dense.lessons[grid]) - 4, len(dense.lessons[grid])))):
         pictures = [dense.lessons[grid][i] for i in chosen]
         batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen], real=True)
         features = learner.features(pictures)
         seeing, sight = locator.seeing_loss(features, pictures)
-        loss = learner.answer_loss(features, batch, dense.weights) + seeing
-        pointing, right = locator.pointing_loss(pictures, batch.labels(), name)
+        loss = dense.loss(learner, features, batch) + seeing
+        pointing, right = locator.pointing_loss(pictures, batch.labels(), dense.starts)
         ordering, turned = locator.ordering_loss(pictures)
-        (loss + pointing + ordering).backward()
-        assert torch.isfinite(loss + pointing + ordering)
-        assert all(0 <= share <= 1 for share in (right, turned, sight["exact"]))
-        assert ("tens" in sight) == any(picture.scene.things for picture in pictures)
+        telling, told = locator.telling_loss(batch.labels(), dense.starts)
+        carrying, carried = locator.carrying_loss(pictures, batch.labels(), dense.starts)
+        whole = loss + pointing + ordering + telling + carrying
+        whole.backward()
+        assert torch.isfinite(whole)
+        assert all(0 <= share <= 1 for share in (right, turned, told, carried, sight["exact"]))
+        assert ("told" in sight) == any(picture.scene.things for picture in pictures)
         gradients = [p.grad for p in learner.model.parameters() if p.grad is not None]
         assert gradients
         assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def pointing(dense: DenseCourse, learner: Learner) -> float:
+    """The share of a few captions' tokens from which the last pointing head looks at what is being written."""
+    locator, shares = Locator(learner), []
+    for grid, lessons in dense.lessons.items():
+        chosen = range(len(lessons) - 8, len(lessons))
+        batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen], real=True)
+        pictures = [lessons[i] for i in chosen]
+        with torch.no_grad():
+            learner.answer_logits(learner.features(pictures), batch)
+            shares.append(locator.pointing_loss(pictures, batch.labels(), dense.starts)[1])
+    return sum(shares) / len(shares)
+
+
+def test_the_pointing_heads_of_the_shipped_weights_look_at_what_is_written(
+    dense: DenseCourse, learner: Learner
+) -> None:
+    assert pointing(dense, learner) > 0.75
+    assert pointing(dense, Learner(untrained(dense.course.trim, 0), dense.course.trim.unused)) < 0.3
 
 
 def test_progress_is_told_in_shares(dense: DenseCourse, learner: Learner) -> None:
@@ -132,20 +202,20 @@ def _misread(features: torch.Tensor, place: torch.Tensor) -> float:
 
 
 def test_heads_begin_by_copying_what_is_seen_of_a_thing(dense: DenseCourse) -> None:
-    """A linear readout of the values tells the hundreds of x that features tell; one of random values does not."""
+    """A linear readout of the values tells the x that features tell; one of random values does not."""
     torch.manual_seed(5)
     learner = Learner(untrained(dense.course.trim, 0), dense.course.trim.unused)
     grid, lessons = max(dense.course.lessons.items(), key=lambda item: len(item[1]))
     cells = grid[0] * grid[1]
     width = learner.model.config.text_config.hidden_size
-    codes = torch.randn(11, width) / width**0.5
+    codes = torch.randn(2, width) / width**0.5
     noise = torch.randn(1, len(lessons), cells, width)
-    hundreds = torch.stack([torch.from_numpy(written(picture.scene)[:, 0]) for picture in lessons]) // 100
+    x = torch.stack([torch.from_numpy(written(picture.scene)[:, 0]) for picture in lessons]) / 1000
     seen = noise.clone()
-    known = ~hundreds.isnan()
-    seen[0][known] += 30 * codes[hundreds[known].long()]
+    known = ~x.isnan()
+    seen[0][known] += 30 * torch.stack([x[known], 1 - x[known]], -1) @ codes
     values = learner.language.layers[POINTING_LAYERS[0]].self_attn.v_proj
-    untaught = _misread(values(seen[0][known]).detach(), hundreds[known])
+    untaught = _misread(values(seen[0][known]).detach(), x[known])
     let_heads_copy(learner, {grid: seen}, {grid: lessons})
-    copied = _misread(values(seen[0][known]).detach(), hundreds[known])
+    copied = _misread(values(seen[0][known]).detach(), x[known])
     assert copied < 0.7 * untaught

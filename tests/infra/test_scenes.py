@@ -24,7 +24,7 @@ from infra.demo.scenes import (
     sample,
     seed_of,
 )
-from infra.demo.wording import IRRELEVANT, MISSING_BAFFLE, adapter_summary, summary
+from infra.demo.wording import IRRELEVANT, MISSING_BAFFLE, adapter_summary, ordered, summary
 
 _DESCRIPTION = r"[^\s，×/]+(?:/[^\s，×/]+){0,3}"
 GRAMMAR = re.compile(rf"无关图片|{_DESCRIPTION}×[1-9]\d*(?:，{_DESCRIPTION}×[1-9]\d*)*(?:，备注: [^\s，]+)?")
@@ -57,6 +57,17 @@ def test_objects_stay_inside_the_picture_and_have_cells_of_their_own(seed: int) 
         assert bottom <= (row + 1) * height / rows + 1
     cells = [thing.cell for thing in scene.things]
     assert len(set(cells)) == len(cells)
+
+
+@given(seeds)
+@settings(max_examples=300, deadline=None)
+def test_a_caption_goes_row_by_row_what_carries_first_and_then_from_left_to_right(seed: int) -> None:
+    scene = sample(seed)
+    places = []
+    for thing in ordered(scene):
+        carries = thing.box[2] - thing.box[0] > scene.size[0] / 2
+        places.append((thing.cell[1], -1 if carries else thing.cell[0]))
+    assert places == sorted(places)
 
 
 @given(seeds)
