@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.demo.tokenizer import FRAMES, NUMBERS, STARTS
 from tasks.checkpoints.fingerprint import fingerprint
 from tasks.checkpoints.inspect import inspect
 from tasks.records.errors import CheckpointError
@@ -31,7 +32,8 @@ def test_a_base_is_described_by_its_files(demo: Demo) -> None:
     assert found.language["hidden_size"] == config["text_config"]["hidden_size"]
     assert found.language["max_position_embeddings"] == config["text_config"]["max_position_embeddings"]
     assert found.vocabulary is not None
-    assert (found.vocabulary["added"], found.vocabulary["rows"]) == (26, config["text_config"]["vocab_size"])
+    own = len((*STARTS, *FRAMES, *NUMBERS))
+    assert (found.vocabulary["added"], found.vocabulary["rows"]) == (own + 26, config["text_config"]["vocab_size"])
     assert found.image is not None
     size = json.loads(Path(demo.checkpoint, "preprocessor_config.json").read_text(encoding="utf-8"))["size"]
     assert (found.image["min_pixels"], found.image["max_pixels"]) == (size["shortest_edge"], size["longest_edge"])
