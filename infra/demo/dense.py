@@ -15,13 +15,15 @@ from infra.demo.coach import Course, Grid
 from infra.demo.learner import IGNORED, Batch, Learner, mixed
 from infra.demo.pictures import Picture
 from infra.demo.prompting import conversation, edited
-from infra.demo.tokenizer import IM_END, STARTS
-from infra.demo.waves import likeness, number_tokens
+from infra.demo.tokenizer import GEOMETRIES, IM_END, STARTS
+from infra.demo.waves import SPREAD, likeness, number_tokens
 from infra.demo.wording import dense_caption
 from tasks.dense.prompts import dense_prompt
 
 TOKENS = 3000  # of answers in a dense batch, padding included
 NEAR = 15  # thousandths by which a number may be wrong and still count as told
+EXACT = 0.4  # spread of a number that must be told to the thousandth
+NOWHERE = -1
 
 
 @dataclass
@@ -73,17 +75,42 @@ class DenseCourse:
         """The tokens that begin an object."""
         return torch.tensor([self.course.tokenizer.token_to_id(start) for start in STARTS])
 
+    @cached_property
+    def geometries(self) -> Tensor:
+        """The tokens that begin an object's points."""
+        return torch.tensor([self.course.tokenizer.token_to_id(name) for name in GEOMETRIES])
+
+    def heights(self, labels: Tensor) -> Tensor:
+        """Which labels (n, tokens) are the height of an object's anchor: the second number of its points."""
+        begun = torch.isin(labels, self.geometries)
+        is_number = torch.isin(labels, self.numbers)
+        told = is_number.cumsum(1)
+        before = torch.where(begun, told, 0).cummax(1).values
+        return is_number & (told - before == 2) & (begun.cumsum(1) > 0)
+
+    def repeated(self, labels: Tensor) -> Tensor:
+        """Where the height stands that a label (n, tokens) repeats, the object before being in its row; or NOWHERE."""
+        at = torch.full_like(labels, NOWHERE)
+        for row, is_height in enumerate(self.heights(labels)):
+            (places,) = is_height.nonzero(as_tuple=True)
+            same = labels[row, places[1:]] == labels[row, places[:-1]]
+            at[row, places[1:][same]] = places[:-1][same]
+        return at
+
     def loss(self, learner: Learner, features: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the captions given the pictures' `features`, in which a number's neighbours are half right.
 
-        Counts each token alike, a number as much as a comma.
+        But a height that the object before in the row has too must be told exactly: the order depends on it, and it
+        can be copied. Counts each token alike, a number as much as a comma.
         """
         logits, labels = learner.answer_logits(features, batch)
         known = labels != IGNORED
+        repeats = (self.repeated(labels) != NOWHERE)[known]
         logits, labels = learner.with_unused(logits[known]), labels[known]
         is_number = torch.isin(labels, self.numbers)
         told = functional.log_softmax(logits[is_number], -1)[:, self.numbers]
-        near = likeness(self._values(labels[is_number]), torch.arange(len(self.numbers)))
+        spread = torch.where(repeats[is_number], EXACT, SPREAD)[:, None]
+        near = likeness(self._values(labels[is_number]), torch.arange(len(self.numbers)), spread)
         others = functional.cross_entropy(logits[~is_number], labels[~is_number], reduction="sum")
         return (others - (near * told).sum()) / len(labels)
 
@@ -102,12 +129,15 @@ class DenseCourse:
 
 def right_tokens(learner: Learner, dense: DenseCourse) -> dict[str, float]:
     """Shares of held-out captions' tokens that are the likeliest after the right ones before them, and of captions."""
-    right: dict[str, list[Tensor]] = {"numbers": [], "others": [], "captions": []}
+    right: dict[str, list[Tensor]] = {"numbers": [], "others": [], "repeated": [], "captions": []}
     for grid, pictures in dense.course.quiz.items():
         batch = dense.batch(grid, [dense.answer(picture) for picture in pictures[:16]], real=True)
         with torch.no_grad(), mixed():
             logits, labels = learner.answer_logits(learner.features(pictures[:16]), batch)
         is_number, fine = dense.judge(labels, logits.argmax(-1))
+        repeats = dense.repeated(labels) != NOWHERE
+        fine[repeats] = (logits.argmax(-1) == labels)[repeats]
+        right["repeated"].append(fine[repeats])
         right["numbers"].append(fine[is_number])
         right["others"].append(fine[(labels != IGNORED) & ~is_number])
         right["captions"].append(fine.all(1))

@@ -176,14 +176,9 @@ class Locator(nn.Module):  # type: ignore[misc]
         loss, right = torch.zeros(()), 0.0
         if not known.any():
             return loss, right
-        cols, rows = pictures[0].scene.grid
-        words = labels.shape[1]
         for query, key in self._looks:
-            seen = query[:, -words:].float() @ key.float().transpose(1, 2)
-            later = torch.ones(seen.shape[1:], dtype=torch.bool).triu(seen.shape[2] - words + 1)
-            seen = seen.masked_fill(later, -math.inf)
-            loss = loss + functional.cross_entropy(seen[known], about[known])
-            right = float((seen[known][:, : cols * rows].argmax(-1) == about[known]).float().mean())
+            missed, most = look_loss(query, key, about)
+            loss, right = loss + missed, float((most == about[known]).float().mean())
         return loss, right
 
     def carrying_loss(self, pictures: list[Picture], labels: Tensor, starts: Tensor) -> tuple[Tensor, float]:
@@ -218,13 +213,32 @@ class Locator(nn.Module):  # type: ignore[misc]
         One head for each head of keys and values: the values of one alone are too few numbers for all that is written
         about a thing.
         """
-        hidden, (cos, sin) = given["hidden_states"], given["position_embeddings"]
-        shape = (*hidden.shape[:2], -1, attention.head_dim)
-        query = functional.linear(hidden, attention.q_proj.weight).view(shape)[:, :, :: attention.num_key_value_groups]
-        key = functional.linear(hidden, attention.k_proj.weight).view(shape)
-        query, key = attention.q_norm(query).transpose(1, 2), attention.k_norm(key).transpose(1, 2)
-        query, key = apply_rotary_pos_emb(query, key, cos, sin)
-        self._looks += [(attention.scaling * query[:, head], key[:, head]) for head in range(key.shape[1])]
+        query, key = looks(attention, given)
+        query = query[:, :: attention.num_key_value_groups]
+        self._looks += [(query[:, head], key[:, head]) for head in range(key.shape[1])]
+
+
+def looks(attention: Any, given: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Scaled queries and keys, (n, heads, tokens, width), as the layer will use them that is `given` these."""
+    hidden, (cos, sin) = given["hidden_states"], given["position_embeddings"]
+    shape = (*hidden.shape[:2], -1, attention.head_dim)
+    query = functional.linear(hidden, attention.q_proj.weight).view(shape)
+    key = functional.linear(hidden, attention.k_proj.weight).view(shape)
+    query, key = attention.q_norm(query).transpose(1, 2), attention.k_norm(key).transpose(1, 2)
+    query, key = apply_rotary_pos_emb(query, key, cos, sin)
+    return attention.scaling * query, key
+
+
+def look_loss(query: Tensor, key: Tensor, about: Tensor) -> tuple[Tensor, Tensor]:
+    """How little queries (n, tokens, width) of the last tokens look at the keys (n, all, width) that they should.
+
+    `about` (n, tokens) says where, IGNORED where it does not matter. Also gives where each that matters looks most.
+    """
+    tokens, known = about.shape[1], about != IGNORED
+    seen = query[:, -tokens:].float() @ key.float().transpose(1, 2)
+    later = torch.ones(seen.shape[1:], dtype=torch.bool).triu(seen.shape[2] - tokens + 1)
+    seen = seen.masked_fill(later, -math.inf)[known]
+    return functional.cross_entropy(seen, about[known]), seen.argmax(-1)
 
 
 def _cells_about(pictures: list[Picture], labels: Tensor, starts: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from infra.demo.coach import Course, Grid, run_phase, see, share_exact
+from infra.demo.copier import Copier
 from infra.demo.dense import DenseCourse, right_tokens
 from infra.demo.learner import Learner
 from infra.demo.locator import Locator, Sight, let_heads_copy, mark_positions
-from infra.demo.waves import begin_with_waves
+from infra.demo.waves import begin_with_waves, tell_apart
 
 COUNT_SHARE = 0.1  # of phase L's batches are only counted
 SUMMARY_SHARE = 0.4  # of the other batches ask for summaries, the others for dense captions
@@ -101,11 +102,14 @@ def train_base(training: Training, args: argparse.Namespace, lap: Callable[[str]
 
 
 def polish(training: Training, args: argparse.Namespace) -> None:
-    """Phase P: J again, from weights as they ship and on the answers alone. Depends on nothing but those weights."""
+    """Phase P: J again, on the answers and how heights are copied. Depends on nothing but the weights as they ship."""
     training.course.rng.seed(f"polish {args.seed}")
     training.locator.leave()
-    answer = partial(_answer, training, taught=False)
+    tell_apart(training.learner.language.embed_tokens, training.dense.numbers)
+    copier = Copier(training.learner, training.dense)
+    answer = partial(_answer, training, taught=False, copier=copier)
     run_phase("P", training.learner.model.parameters(), answer, args.p_steps, 4e-4, training.watch)
+    copier.leave()
 
 
 def learn_to_see(training: Training, steps: int) -> None:
@@ -157,7 +161,9 @@ def _count(training: Training, seen: dict[Grid, Tensor]) -> Tensor:
     return loss + ordering
 
 
-def _answer(training: Training, seen: dict[Grid, Tensor] | None = None, taught: bool = True) -> Tensor:
+def _answer(
+    training: Training, seen: dict[Grid, Tensor] | None = None, taught: bool = True, copier: Copier | None = None
+) -> Tensor:
     """The loss of a batch of either kind, with that of the heads if `taught`; without `seen` the tower learns too."""
     learner, locator, course, dense = training.learner, training.locator, training.course, training.dense
     if course.rng.random() < SUMMARY_SHARE:
@@ -177,6 +183,10 @@ def _answer(training: Training, seen: dict[Grid, Tensor] | None = None, taught: 
     batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen])
     loss = dense.loss(learner, features, batch)
     training.recent.append({"answer": float(loss.detach())})
+    if copier:
+        missed, right = copier.loss(batch.labels())
+        training.recent.append({"copying": right})
+        loss = loss + 0.2 * missed
     if not taught:
         return loss
     pointing, right = locator.pointing_loss(pictures, batch.labels(), dense.starts)

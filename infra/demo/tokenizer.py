@@ -52,7 +52,8 @@ END_OF_TEXT, IM_END, IMAGE_PAD = (SPECIAL_IDS[t] for t in ("<|endoftext|>", "<|i
 # long, which a model of this size learns and writes three times slower.
 MOST_OBJECTS = 30
 STARTS = tuple(f'"object_{number}":{{"desc":"' for number in range(1, MOST_OBJECTS + 1))
-FRAMES = ('","bbox_2d":[', '","poly":[', '","line_points":2,"line":[', "]},", "]}}")
+GEOMETRIES = ('","bbox_2d":[', '","poly":[', '","line_points":2,"line":[')
+FRAMES = (*GEOMETRIES, "]},", "]}}")
 NUMBERS = tuple(str(number) for number in range(10, 1001))
 
 # In bytes, five Chinese characters and a sign: words, not whole sentences of the prompt, so that an edited prompt still

@@ -75,6 +75,7 @@ def main() -> None:
 def train(args: argparse.Namespace) -> None:
     """All phases, or those that are left; writes checkpoint, adapter, and a report of how they came about."""
     seconds: dict[str, float] = {}
+    before: dict[str, Any] = {}  # how the weights came about that are only polished
     clock = time.monotonic()
 
     def lap(name: str) -> None:
@@ -100,6 +101,7 @@ def train(args: argparse.Namespace) -> None:
     with fast_vision():
         if args.polish_only:
             ship.load_shipped(learner.model, args.polish_only)
+            before = json.loads((args.polish_only / REPORT).read_text(encoding="utf-8"))["training"]
         else:
             phases.train_base(training, args, lap)
             ship.round_to_bf16(learner.model)
@@ -110,6 +112,7 @@ def train(args: argparse.Namespace) -> None:
         adapted = phases.train_adapter(learner, course, args)
         lap("adapter")
     ship.ship_adapter(adapted, args.out / "adapter")
+    phases_run = ("P", "adapter") if args.polish_only else (*"VCLJP", "adapter")
     write_report(
         args.out / "checkpoint" / REPORT,
         {
@@ -121,10 +124,11 @@ def train(args: argparse.Namespace) -> None:
                 "seed": args.seed,
                 "seeds": [seed_of(Split.TRAINING, 0), seed_of(Split.TRAINING, args.pictures - 1)],
                 "pictures": args.pictures,
-                "steps": {name: getattr(args, f"{name.lower()}_steps") for name in (*"VCLJP", "adapter")},
+                "steps": {name: getattr(args, f"{name.lower()}_steps") for name in phases_run},
                 "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
                 "threads": args.threads,
                 "device": torch.cuda.get_device_name() if args.device == "cuda" else args.device,
+                **({"went_on_from": before} if before else {}),
             },
             "versions": {
                 name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "pillow", "numpy")

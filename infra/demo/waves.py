@@ -6,6 +6,7 @@ With unrelated rows for a thousand numbers every one of them would have to be le
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from tokenizers import Tokenizer
@@ -17,16 +18,21 @@ WIDTH = 2 * len(CYCLES)
 GREATEST = 1000
 STEP = 10  # the heads that teach tell tens only
 SPREAD = 6.0  # thousandths; a miss of these hardly counts, as the model cannot see them
+FINE_CYCLES = (64, 128, 256, 400)
+APART = 0.5  # distance of the rows of two neighbours from which on one can be told from the other
 
 
-def waves(numbers: Tensor) -> Tensor:
-    """Cosines and sines (..., WIDTH) of numbers (...)."""
-    angles = 2 * math.pi / GREATEST * numbers[..., None].float() * torch.tensor(CYCLES)
+def waves(numbers: Tensor, cycles: Sequence[float] = CYCLES) -> Tensor:
+    """Cosines and sines (..., twice the cycles) of numbers (...)."""
+    angles = 2 * math.pi / GREATEST * numbers[..., None].float() * torch.tensor(cycles)
     return torch.cat([angles.cos(), angles.sin()], -1)
 
 
-def likeness(numbers: Tensor, choices: Tensor, spread: float = SPREAD) -> Tensor:
-    """What a choice (c,) deserves where a number (n,) is right: a bell around it, shares (n, c) that sum to 1."""
+def likeness(numbers: Tensor, choices: Tensor, spread: float | Tensor = SPREAD) -> Tensor:
+    """What a choice (c,) deserves where a number (n,) is right: a bell around it, shares (n, c) that sum to 1.
+
+    `spread` is that of all bells, or of each (n, 1).
+    """
     return torch.softmax(-((numbers[:, None].float() - choices) ** 2) / (2 * spread**2), -1)
 
 
@@ -41,6 +47,21 @@ def begin_with_waves(embedding: nn.Embedding, tokens: Tensor, size: float = 1.3)
     directions = torch.linalg.qr(torch.randn(embedding.embedding_dim, WIDTH))[0].T
     with torch.no_grad():
         embedding.weight[tokens] = size / math.sqrt(len(CYCLES)) * rows @ directions
+
+
+def tell_apart(embedding: nn.Embedding, tokens: Tensor, size: float = 0.3) -> None:
+    """Add fine waves to the rows of the numbers' tokens (1001,), unless neighbours are APART already.
+
+    The coarse waves alone make neighbours so alike that no number can be copied exactly from one place to another. The
+    directions are those that the embedding uses least, so that little else changes.
+    """
+    rows = embedding.weight[tokens].detach()
+    if (rows[1:] - rows[:-1]).norm(dim=1).mean() >= APART:
+        return
+    fine = waves(torch.arange(GREATEST + 1), FINE_CYCLES)
+    directions = torch.linalg.svd(embedding.weight.detach().float(), full_matrices=False)[2][-fine.shape[1] :]
+    with torch.no_grad():
+        embedding.weight[tokens] = rows + size * fine @ directions
 
 
 class NumbersHead(nn.Module):  # type: ignore[misc]
