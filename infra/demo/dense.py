@@ -80,28 +80,32 @@ class DenseCourse:
         """The tokens that begin an object's points."""
         return torch.tensor([self.course.tokenizer.token_to_id(name) for name in GEOMETRIES])
 
-    def heights(self, labels: Tensor) -> Tensor:
-        """Which labels (n, tokens) are the height of an object's anchor: the second number of its points."""
-        begun = torch.isin(labels, self.geometries)
-        is_number = torch.isin(labels, self.numbers)
-        told = is_number.cumsum(1)
-        before = torch.where(begun, told, 0).cummax(1).values
-        return is_number & (told - before == 2) & (begun.cumsum(1) > 0)
-
     def repeated(self, labels: Tensor) -> Tensor:
-        """Where the height stands that a label (n, tokens) repeats, the object before being in its row; or NOWHERE."""
+        """Where the number stands that a label (n, tokens) must repeat to the thousandth, or NOWHERE.
+
+        These decide the order of a caption: the height of an anchor, if the object before is in the same row, and the
+        end of a line that hangs straight down, whose leftmost point is its anchor.
+        """
         at = torch.full_like(labels, NOWHERE)
-        for row, is_height in enumerate(self.heights(labels)):
-            (places,) = is_height.nonzero(as_tuple=True)
-            same = labels[row, places[1:]] == labels[row, places[:-1]]
-            at[row, places[1:][same]] = places[:-1][same]
+        begins = torch.isin(labels, self.geometries)
+        numbers = torch.isin(labels, self.numbers)
+        line = self.geometries[-1]
+        for row, answer in enumerate(labels):
+            (places,) = numbers[row].nonzero(as_tuple=True)
+            height = None
+            for begin in begins[row].nonzero().flatten():
+                first, second, third = places[places > begin][:3]
+                if height is not None and answer[second] == answer[height]:
+                    at[row, second] = height
+                if answer[begin] == line and answer[third] == answer[first]:
+                    at[row, third] = first
+                height = second
         return at
 
     def loss(self, learner: Learner, features: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of the captions given the pictures' `features`, in which a number's neighbours are half right.
 
-        But a height that the object before in the row has too must be told exactly: the order depends on it, and it
-        can be copied. Counts each token alike, a number as much as a comma.
+        But a number that is `repeated` must be told exactly. Counts each token alike, a number as much as a comma.
         """
         logits, labels = learner.answer_logits(features, batch)
         known = labels != IGNORED

@@ -14,11 +14,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from infra.demo.coach import Course, Grid, run_phase, see, share_exact
-from infra.demo.copier import Copier
+from infra.demo.copier import Copier, let_head_copy
 from infra.demo.dense import DenseCourse, right_tokens
 from infra.demo.learner import Learner
 from infra.demo.locator import Locator, Sight, let_heads_copy, mark_positions
-from infra.demo.waves import begin_with_waves, tell_apart
+from infra.demo.waves import begin_with_waves
 
 COUNT_SHARE = 0.1  # of phase L's batches are only counted
 SUMMARY_SHARE = 0.4  # of the other batches ask for summaries, the others for dense captions
@@ -102,10 +102,10 @@ def train_base(training: Training, args: argparse.Namespace, lap: Callable[[str]
 
 
 def polish(training: Training, args: argparse.Namespace) -> None:
-    """Phase P: J again, on the answers and how heights are copied. Depends on nothing but the weights as they ship."""
+    """Phase P: J again, on the answers and how numbers are copied. Depends on nothing but the weights as they ship."""
     training.course.rng.seed(f"polish {args.seed}")
     training.locator.leave()
-    tell_apart(training.learner.language.embed_tokens, training.dense.numbers)
+    let_head_copy(training.learner, training.dense)
     copier = Copier(training.learner, training.dense)
     answer = partial(_answer, training, taught=False, copier=copier)
     run_phase("P", training.learner.model.parameters(), answer, args.p_steps, 4e-4, training.watch)

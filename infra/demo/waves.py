@@ -19,6 +19,7 @@ GREATEST = 1000
 STEP = 10  # the heads that teach tell tens only
 SPREAD = 6.0  # thousandths; a miss of these hardly counts, as the model cannot see them
 FINE_CYCLES = (64, 128, 256, 400)
+FINE_WIDTH = 2 * len(FINE_CYCLES)
 APART = 0.5  # distance of the rows of two neighbours from which on one can be told from the other
 
 
@@ -49,19 +50,19 @@ def begin_with_waves(embedding: nn.Embedding, tokens: Tensor, size: float = 1.3)
         embedding.weight[tokens] = size / math.sqrt(len(CYCLES)) * rows @ directions
 
 
-def tell_apart(embedding: nn.Embedding, tokens: Tensor, size: float = 0.3) -> None:
-    """Add fine waves to the rows of the numbers' tokens (1001,), unless neighbours are APART already.
-
-    The coarse waves alone make neighbours so alike that no number can be copied exactly from one place to another. The
-    directions are those that the embedding uses least, so that little else changes.
-    """
+def are_apart(embedding: nn.Embedding, tokens: Tensor) -> bool:
+    """Whether the numbers' tokens (1001,) have rows of which one can be told from the next."""
     rows = embedding.weight[tokens].detach()
-    if (rows[1:] - rows[:-1]).norm(dim=1).mean() >= APART:
-        return
-    fine = waves(torch.arange(GREATEST + 1), FINE_CYCLES)
-    directions = torch.linalg.svd(embedding.weight.detach().float(), full_matrices=False)[2][-fine.shape[1] :]
+    return bool((rows[1:] - rows[:-1]).norm(dim=1).mean() >= APART)
+
+
+def tell_apart(embedding: nn.Embedding, tokens: Tensor, directions: Tensor, size: float) -> None:
+    """Add fine waves of amplitude `size` to the numbers' tokens (1001,), along directions (FINE_WIDTH, width).
+
+    The coarse waves alone make neighbours so alike that no number can be copied exactly from one place to another.
+    """
     with torch.no_grad():
-        embedding.weight[tokens] = rows + size * fine @ directions
+        embedding.weight[tokens] += size * waves(torch.arange(GREATEST + 1), FINE_CYCLES) @ directions
 
 
 class NumbersHead(nn.Module):  # type: ignore[misc]
