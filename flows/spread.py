@@ -6,7 +6,7 @@ Elsewhere the photos go in pieces, through the store: Prefect and Ray carry name
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,6 @@ from prefect.settings import get_current_settings
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
 from configs.stage_a import StageAConfig
-from configs.stores import S3Options
 from flows.fleet import infer_here
 from flows.infer_piece import infer_piece
 from tasks.checkpoints.resolve import Checkpoint
@@ -54,10 +53,10 @@ def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: 
     _check_server()
     store = open_store(config.store, config.s3)
     photos = math.ceil(plan.pending / config.spread.pieces)
-    names = [
-        write_piece(store, Piece(config, plan.identity, plan.epoch, items))
+    names = {
+        write_piece(store, Piece(config, plan.identity, plan.epoch, items)): len(items)
         for items in cut(ledger.works.pending(), photos)
-    ]
+    }
     get_run_logger().info("%d pieces of up to %d photos for %s", len(names), photos, config.spread.over)
     begin = _on_ray if config.spread.over == "ray" else _by_workers
     receipts: list[Receipt] = []
@@ -87,18 +86,19 @@ def _wait(futures: Iterable[PrefectFuture[int]], progress: Progress) -> BaseExce
 
 
 @contextmanager
-def _by_workers(config: StageAConfig, names: Sequence[str]) -> Iterator[list[PrefectFuture[int]]]:
+def _by_workers(config: StageAConfig, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
     with get_client(sync_client=True) as client:
         try:
             client.read_deployment_by_name(config.spread.deployment)
         except ObjectNotFound as error:
             fault = Fault("spread.deployment", f"there is no {config.spread.deployment}", "deploy it, see the README")
             raise ConfigError([fault]) from error
-    yield [run_piece.submit(config.spread.deployment, _parameters(config, name)) for name in names]
+    told = [(_parameters(config, name), photos) for name, photos in names.items()]
+    yield [run_piece.submit(config.spread.deployment, parameters, photos) for parameters, photos in told]
 
 
 @contextmanager
-def _on_ray(config: StageAConfig, names: Sequence[str]) -> Iterator[list[PrefectFuture[int]]]:
+def _on_ray(config: StageAConfig, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
     try:
         from prefect_ray import RayTaskRunner
         from prefect_ray.context import remote_options
@@ -113,14 +113,13 @@ def _on_ray(config: StageAConfig, names: Sequence[str]) -> Iterator[list[Prefect
 
 
 @task(name="run-piece", task_run_name="run-piece-{parameters[piece]:.8}", cache_policy=NO_CACHE, persist_result=False)
-def run_piece(deployment: str, parameters: dict[str, Any]) -> int:
-    """Have a worker do a piece, and wait for it; how many photos it has. Raises EngineError if it does not succeed."""
+def run_piece(deployment: str, parameters: dict[str, Any], photos: int) -> int:
+    """Have a worker do a piece of so many photos, and wait for it. Raises EngineError if it does not succeed."""
     run: Any = run_deployment(name=deployment, parameters=parameters, poll_interval=_POLL_SECONDS)
     if run.state is None or not run.state.is_completed():
         state = "no state" if run.state is None else f"{run.state.name}: {run.state.message}"
         raise EngineError(f"flow run {run.name} of {deployment} ended as {state}; run again, what it did is kept")
-    order = open_store(parameters["store"], S3Options.model_validate(parameters["s3"]))
-    return sum(receipt.photos for receipt in read_receipts(order, parameters["mission"], parameters["piece"]))
+    return photos
 
 
 @task(name="piece-on-ray", task_run_name="piece-on-ray-{parameters[piece]:.8}", cache_policy=NO_CACHE)

@@ -25,9 +25,8 @@ from rich.table import Table
 from configs.parts import GenerationConfig, HandOffConfig, ModelConfig, SpreadConfig
 from tests.benchmarks.throughput.checkpoints import SETTINGS, checkpoint_of
 from tests.benchmarks.throughput.workload import MISSION, make_input
+from tests.workers import REPOSITORY, make_pool, worker
 
-PROGRAMS = Path(sys.executable).parent
-REPOSITORY = Path(__file__).parents[2]
 POOL = "spread"
 
 
@@ -75,7 +74,7 @@ def measure(given: dict[str, Any], over: str, pieces: int, environment: dict[str
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         threads = "2" if over == "devices" else "1"
         for number in range(pieces if over == "workers" else 0):
-            stack.enter_context(worker(environment, Path(folder) / f"worker-{number}.log"))
+            stack.enter_context(worker(POOL, environment, Path(folder) / f"worker-{number}.log"))
         spread = SpreadConfig.model_validate({"over": over, "pieces": pieces})
         told = {**given, "store": f"{folder}/store", "spread": spread}
         plain = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in told.items()}
@@ -110,31 +109,8 @@ def server() -> Iterator[dict[str, str]]:
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     with prefect_test_harness(server_startup_timeout=180):
         environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_LOGGING_LEVEL": "WARNING"}
-        run = [str(PROGRAMS / "prefect"), "--no-prompt"]
-        create = [*run, "work-pool", "create", "--type", "process", POOL]
-        deploy = [*run, "deploy", "flows.infer_piece.infer_piece", "-n", "infer-piece", "-p", POOL]
-        for command in (create, deploy):
-            subprocess.run(command, check=True, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+        make_pool(POOL, "infer-piece", environment)
         yield environment
-
-
-@contextmanager
-def worker(environment: dict[str, str], log: Path) -> Iterator[None]:
-    """A Prefect worker that does one piece at a time on one thread."""
-    command = [str(PROGRAMS / "prefect"), "worker", "start", "--pool", POOL, "--limit", "1", "--type", "process"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            env=environment | {"OMP_NUM_THREADS": "1"},
-            cwd=REPOSITORY,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
 
 if __name__ == "__main__":

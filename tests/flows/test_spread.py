@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +27,7 @@ from tasks.summaries.plan import identity
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
 from tests.flows.conftest import MISSION
-
-REPOSITORY = Path(__file__).parents[2]
-PROGRAMS = Path(sys.executable).parent
+from tests.workers import make_pool, worker
 
 
 @pytest.fixture(scope="module")
@@ -106,16 +98,10 @@ def test_two_workers_publish_what_one_process_does(
 ) -> None:
     """By the README's own commands: a pool, a deployment, two workers."""
     pool = f"field-{uuid.uuid4().hex[:8]}"
-    environment = os.environ | {"PREFECT_API_URL": prefect_harness, "OMP_NUM_THREADS": "1"}
-
-    def prefect(*words: str) -> None:
-        command = [str(PROGRAMS / "prefect"), "--no-prompt", *words]
-        subprocess.run(command, check=True, env=environment, cwd=REPOSITORY, timeout=120)
-
-    prefect("work-pool", "create", "--type", "process", pool)
-    prefect("deploy", "flows.infer_piece.infer_piece", "-n", pool, "-p", pool)
+    environment = os.environ | {"PREFECT_API_URL": prefect_harness}
+    make_pool(pool, pool, environment)
     spread = SpreadConfig(over="workers", pieces=2, deployment=f"infer-piece/{pool}")
-    with worker(pool, environment, tmp_path), worker(pool, environment, tmp_path):
+    with worker(pool, environment, tmp_path / "1.log"), worker(pool, environment, tmp_path / "2.log"):
         summary = stage_a(**given, store=str(tmp_path / "store"), shard_photos=3, spread=spread)
     assert published(summary) == alone
     assert not list(LocalStore(tmp_path / "store").list(f"stage_a/{MISSION}/pieces/"))
@@ -130,22 +116,3 @@ def test_two_processes_of_ray_publish_what_one_process_does(
     summary = stage_a(**given, store=str(tmp_path), shard_photos=3, spread=spread)
     assert published(summary) == alone
     assert not list(LocalStore(tmp_path).list(f"stage_a/{MISSION}/pieces/"))
-
-
-@contextmanager
-def worker(pool: str, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A Prefect process worker, and all that it starts."""
-    command = [str(PROGRAMS / "prefect"), "worker", "start", "--pool", pool, "--limit", "1", "--type", "process"]
-    with (folder / f"worker-{time.monotonic_ns()}.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
