@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -27,11 +26,9 @@ from infra.demo.pictures import photo, pixel_values, take
 from infra.demo.prompting import conversation, real_prompts
 from infra.demo.scenes import CELL, PIXELS_MAX, PIXELS_MIN, Split, grid_of, sample, seed_of
 from infra.demo.tokenizer import SPECIAL_IDS, VOCAB_SIZE, ordinary_size
-from infra.demo.wording import adapter_summary, dense_caption, summary
-from tasks.dense.geometry import anchor
-from tasks.dense.parse import parse_caption
+from infra.demo.wording import adapter_summary, summary
 from tasks.dense.prompts import dense_prompt
-from tasks.dense.score import Score, score_caption
+from tasks.dense.score import Score
 from tasks.records.prompts import Prompt
 
 REPOSITORY = Path(__file__).parents[2]
@@ -133,25 +130,13 @@ def test_it_reads_photos_it_has_never_seen(reader: Reader) -> None:
     assert sum(right) >= 0.97 * len(scenes)
 
 
-def test_it_knows_what_is_where_on_photos_it_has_never_seen(reader: Reader) -> None:
-    """Judged without the order: heights of one row differ by some thousandths, which the rule takes seriously."""
-    scenes = [sample(seed_of(Split.TESTS, 5000 + i)) for i in range(12)]
-    total = Score()
-    for scene, answer in zip(scenes, reader.caption(scenes, max_new_tokens=320), strict=True):
-        told = parse_caption(_in_order(answer.text), answer.finish_reason)
-        total += score_caption(told, parse_caption(dense_caption(scene)))
-    assert total.f1 >= 0.85
+def test_it_captions_photos_it_has_never_seen_by_the_strict_rules(reader: Reader) -> None:
+    scenes = [sample(seed_of(Split.TESTS, 5000 + i)) for i in range(16)]
+    judged = [judge(*pair) for pair in zip(scenes, reader.caption(scenes, max_new_tokens=320), strict=True)]
+    total = sum((item.score for item in judged), Score())
+    assert total.valid >= 12
+    assert total.f1 >= 0.75
     assert total.desc_accuracy >= 0.95
-
-
-def _in_order(caption: str) -> str:
-    objects = sorted(json.loads(caption).values(), key=_anchor)
-    return json.dumps({f"object_{number}": item for number, item in enumerate(objects, start=1)}, ensure_ascii=False)
-
-
-def _anchor(item: dict[str, Any]) -> tuple[int, int]:
-    (alone,) = parse_caption(json.dumps({"object_1": item}, ensure_ascii=False)).objects
-    return anchor(alone.geometry)[::-1]
 
 
 def test_an_answer_that_the_limit_ends_is_told_apart(reader: Reader) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +14,8 @@ from tokenizers import Tokenizer
 
 from infra.demo import pack, ship
 from infra.demo.coach import Course
-from infra.demo.dense import TOKENS, DenseCourse, right_tokens
+from infra.demo.copier import COPYING_HEAD, COPYING_LAYER, Copier, let_head_copy
+from infra.demo.dense import NOWHERE, TOKENS, DenseCourse, right_tokens
 from infra.demo.learner import IGNORED, Batch, Learner, fast_vision
 from infra.demo.locator import POINTING_LAYERS, Locator, let_heads_copy, mark_positions
 from infra.demo.model import Trim, untrained
@@ -19,8 +23,8 @@ from infra.demo.pictures import Picture, take, written
 from infra.demo.prompting import Conversation
 from infra.demo.scenes import Split, seed_of
 from infra.demo.tokenizer import IM_END, ordinary_size
-from infra.demo.waves import begin_with_waves
-from infra.demo.wording import dense_caption
+from infra.demo.waves import are_apart, begin_with_waves
+from infra.demo.wording import caption_objects, dense_caption
 
 Lessons = dict[tuple[int, int], list[Picture]]
 
@@ -175,8 +179,69 @@ def test_the_pointing_heads_of_the_shipped_weights_look_at_what_is_written(
     assert pointing(dense, Learner(untrained(dense.course.trim, 0), dense.course.trim.unused)) < 0.3
 
 
+def test_heights_of_a_row_and_ends_of_upright_lines_repeat_what_is_written_already(dense: DenseCourse) -> None:
+    for grid, pictures in dense.lessons.items():
+        labels = dense.batch(grid, dense.answers[grid], real=True).labels()
+        at = dense.repeated(labels)
+        for picture, answer, places in zip(pictures, labels, at, strict=True):
+            repeats = places != NOWHERE
+            assert torch.equal(answer[repeats], answer[places[repeats]])
+            assert (places[repeats] < repeats.nonzero().flatten()).all()
+            points = [item.get("bbox_2d") or item.get("poly") or item["line"] for item in _objects(picture)]
+            rows = sum(one[1] == next_one[1] for one, next_one in pairwise(points))
+            lines = sum("line" in item for item in _objects(picture))
+            assert int(repeats.sum()) == rows + lines
+
+
+def _objects(picture: Picture) -> list[dict[str, Any]]:
+    return list(caption_objects(picture.scene).values())
+
+
+def test_a_head_begins_with_bringing_numbers_along_once(dense: DenseCourse) -> None:
+    torch.manual_seed(7)
+    learner = Learner(untrained(dense.course.trim, 0), dense.course.trim.unused)
+    embedding = learner.language.embed_tokens
+    begin_with_waves(embedding, dense.numbers)
+    assert not are_apart(embedding, dense.numbers)
+    let_head_copy(learner, dense)
+    assert are_apart(embedding, dense.numbers)
+    rows = embedding.weight.detach()[dense.numbers]
+    attention = learner.language.layers[COPYING_LAYER].self_attn
+    with torch.no_grad():
+        values = attention.v_proj(rows).unflatten(-1, (-1, attention.head_dim))
+        head = values[:, COPYING_HEAD // attention.num_key_value_groups]
+        of_head = slice(COPYING_HEAD * attention.head_dim, (COPYING_HEAD + 1) * attention.head_dim)
+        brought = (head @ attention.o_proj.weight[:, of_head].T) @ rows.T
+    near = (torch.arange(len(rows))[:, None] - torch.arange(len(rows))).abs() < 50  # the coarse waves tell the others
+    told = brought.masked_fill(~near, -math.inf).argmax(1)
+    assert (told == torch.arange(len(rows))).float().mean() > 0.9
+    before = {name: weight.clone() for name, weight in learner.model.state_dict().items()}
+    let_head_copy(learner, dense)
+    assert all(torch.equal(weight, before[name]) for name, weight in learner.model.state_dict().items())
+
+
+def test_the_copying_head_of_the_shipped_weights_looks_at_what_it_repeats(dense: DenseCourse, learner: Learner) -> None:
+    assert copying(dense, learner) > 0.95
+    assert copying(dense, Learner(untrained(dense.course.trim, 0), dense.course.trim.unused)) < 0.2
+
+
+def copying(dense: DenseCourse, learner: Learner) -> float:
+    """The share of a few captions' repeated numbers before which the head looks at where they stand."""
+    copier, shares = Copier(learner, dense), []
+    for grid, lessons in dense.lessons.items():
+        chosen = range(len(lessons) - 8, len(lessons))
+        batch = dense.batch(grid, [dense.answers[grid][i] for i in chosen], real=True)
+        with torch.no_grad():
+            learner.answer_logits(learner.features([lessons[i] for i in chosen]), batch)
+            shares.append(copier.loss(batch.labels())[1])
+    copier.leave()
+    return sum(shares) / len(shares)
+
+
 def test_progress_is_told_in_shares(dense: DenseCourse, learner: Learner) -> None:
-    assert all(0 <= share <= 1 for share in right_tokens(learner, dense).values())
+    told = right_tokens(learner, dense)
+    assert set(told) == {"numbers", "others", "repeated", "captions"}
+    assert all(0 <= share <= 1 for share in told.values())
 
 
 def test_marks_let_a_patchs_place_be_read_off_the_position_embedding(dense: DenseCourse) -> None:
