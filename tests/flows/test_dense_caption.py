@@ -13,7 +13,7 @@ from PIL import Image
 
 from blocks.local_store import LocalStore
 from configs.errors import ConfigError
-from configs.parts import EndpointConfig, EngineConfig
+from configs.parts import EndpointConfig, EngineConfig, ModelConfig
 from flows.cli import main
 from flows.dense_caption import dense_caption
 from tasks.dense.parse import parse_caption
@@ -157,3 +157,17 @@ def test_a_folder_without_photos_is_nothing_to_do(given: dict[str, Any], tmp_pat
     (tmp_path / "in").mkdir()
     with pytest.raises(NothingToDo):
         dense_caption(**{**given, "input_root": str(tmp_path / "in")}, store=str(tmp_path / "out"))
+
+
+def test_the_demo_checkpoint_captions_photos_as_they_were_drawn(demo: Demo, photos: Path, tmp_path: Path) -> None:
+    run = dense_caption(
+        input_root=str(photos),
+        store=str(tmp_path),
+        device="cpu",
+        model=ModelConfig(base=demo.checkpoint, max_pixels=82944),
+        dense_key=str(Path(demo.photos) / "dense_key.json"),
+        overlays=False,
+    )
+    assert run["captioned"] >= 0.7 * run["photos"]
+    assert run["precision"] >= 0.9
+    assert run["desc_accuracy"] >= 0.95
