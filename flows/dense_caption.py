@@ -27,8 +27,8 @@ from tasks.dense.task import (
     publish_run,
     report_captions,
     score_captions,
-    shards_of,
 )
+from tasks.records.batches import batches
 
 
 def _run_name() -> str:
@@ -89,7 +89,7 @@ def dense_caption(
     resolved = resolve_checkpoint(config, config.device)
     plan = plan_captions(config, resolved)
     with shown_progress(len(photos)) as progress:
-        shards = enumerate(shards_of(config, photos), start=1)
+        shards = enumerate(batches(photos, lambda: config.shard_photos), start=1)
         parts = [caption_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
     seen = [one for part in parts for one in part]
     published = publish_run(config, plan, opaque(seen))

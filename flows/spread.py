@@ -25,8 +25,9 @@ from flows.fleet import infer_here
 from flows.infer_piece import infer_piece
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.pieces import Piece, cut, forget_piece, read_receipts, write_piece
+from tasks.publishing.pieces import Piece, forget_piece, read_receipts, write_piece
 from tasks.publishing.shards import Receipt
+from tasks.records.batches import batches
 from tasks.records.errors import EngineError, EngineMissing
 from tasks.records.progress import Progress
 from tasks.summaries.task import Plan, pending_shards
@@ -55,7 +56,7 @@ def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: 
     photos = math.ceil(plan.pending / config.spread.pieces)
     names = {
         write_piece(store, Piece(config, plan.identity, plan.epoch, items)): len(items)
-        for items in cut(ledger.works.pending(), photos)
+        for items in batches(ledger.works.pending(), lambda: photos)
     }
     get_run_logger().info("%d pieces of up to %d photos for %s", len(names), photos, config.spread.over)
     begin = _on_ray if config.spread.over == "ray" else _by_workers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -71,13 +71,6 @@ def plan_captions(config: DenseCaptionConfig, checkpoint: Checkpoint) -> Caption
     }
     identity = Identity(prompt.digest, checkpoint.fingerprint, checkpoint.adapter_fingerprints, settings)
     return CaptionPlan(config.name or PurePosixPath(config.input_root.rstrip("/")).name or "photos", prompt, identity)
-
-
-def shards_of(config: DenseCaptionConfig, photos: Sequence[Photo]) -> Iterator[tuple[Photo, ...]]:
-    """The photos, `shard_photos` at a time."""
-    left = iter(photos)
-    while batch := tuple(islice(left, config.shard_photos)):
-        yield batch
 
 
 @task(

@@ -7,10 +7,9 @@ the run has read the answer; what was summarised stays in the shards, so that no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,13 +30,6 @@ class Piece:
     identity: Identity
     epoch: int
     items: tuple[WorkItem, ...]
-
-
-def cut(items: Iterable[WorkItem], photos: int) -> Iterator[tuple[WorkItem, ...]]:
-    """The items in their order, so many at a time."""
-    left = iter(items)
-    while some := tuple(islice(left, photos)):
-        yield some
 
 
 def write_piece(store: Store, piece: Piece) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.spec import text_settings
 from tasks.ledger.groups import Groups, State
 from tasks.ledger.works import Works
+from tasks.records.batches import batches
 from tasks.records.jsonl import canonical
 from tasks.records.prompts import Prompt
 from tasks.records.stage_a import RunManifest
@@ -56,8 +56,7 @@ def plan_shards(items: Iterable[WorkItem], size: Callable[[], int], epoch: int =
     A shard's key is the sha256 of its sorted work keys (and its epoch, if that is not 0): the same work has the same
     key.
     """
-    left = iter(items)
-    while batch := tuple(islice(left, size())):
+    for batch in batches(items, size):
         lines = sorted(item.work_key for item in batch)
         told = "\n".join([str(epoch), *lines] if epoch else lines)
         yield Shard(hashlib.sha256(told.encode()).hexdigest(), batch, epoch)

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from blocks.stores import open_store
 from configs.parts import EngineConfig, GenerationConfig, ModelConfig
+from configs.stores import S3Options
+from tasks.publishing.keys import split_manifest_uri
 from tests.demo import Demo
 
 MISSION = "挡风板安装检查"
@@ -44,3 +47,11 @@ def given(demo: Demo, small_root: Path) -> dict[str, Any]:
         "generation": GenerationConfig(max_new_tokens=96),
         "engine": EngineConfig(batch_size=8),
     }
+
+
+def run_files(summary: dict[str, Any], s3: S3Options | None = None) -> dict[str, bytes]:
+    """Every file of a published run, by name."""
+    root, key = split_manifest_uri(summary["manifest"])
+    store = open_store(root, s3)
+    folder = key.rpartition("/")[0]
+    return {info.key.rpartition("/")[2]: store.read(info.key) for info in store.list(folder + "/")}

@@ -26,7 +26,7 @@ from tasks.records.work import WorkItem
 from tasks.summaries.plan import identity
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
-from tests.flows.conftest import MISSION
+from tests.flows.conftest import MISSION, run_files
 from tests.workers import make_pool, worker
 
 
@@ -40,7 +40,7 @@ def published(summary: dict[str, Any]) -> dict[str, bytes]:
     """Every file of a run that checks out."""
     root, key = split_manifest_uri(summary["manifest"])
     check_run(LocalStore(root), key, summary["sha256"])
-    return {path.name: path.read_bytes() for path in (Path(root) / key).parent.iterdir()}
+    return run_files(summary)
 
 
 def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:

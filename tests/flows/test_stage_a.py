@@ -35,7 +35,7 @@ from tasks.records.errors import (
 )
 from tasks.records.progress import Tick, listening
 from tests.demo import Demo
-from tests.flows.conftest import MISSION
+from tests.flows.conftest import MISSION, run_files
 from tests.servers import S3Server
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
@@ -52,14 +52,6 @@ def local_run(given: dict[str, Any], demo: Demo, tmp_path_factory: pytest.TempPa
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def run_files(summary: dict[str, Any], s3: S3Options | None = None) -> dict[str, bytes]:
-    """Every file of a published run, by name."""
-    root, key = split_manifest_uri(summary["manifest"])
-    store = open_store(root, s3)
-    folder = key.rpartition("/")[0]
-    return {info.key.rpartition("/")[2]: store.read(info.key) for info in store.list(folder + "/")}
 
 
 def test_the_published_records_have_the_six_keys_in_order(local_run: dict[str, Any]) -> None:

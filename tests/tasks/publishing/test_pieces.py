@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
@@ -15,7 +13,6 @@ from configs.stage_a import StageAConfig
 from tasks.publishing.keys import piece_order_key, piece_receipts_key
 from tasks.publishing.pieces import (
     Piece,
-    cut,
     forget_piece,
     read_piece,
     read_receipts,
@@ -27,7 +24,6 @@ from tasks.records.errors import RecordError
 from tasks.records.work import Shard
 from tests.builders import (
     MISSION,
-    examples,
     files_under,
     make_failed,
     make_identity,
@@ -85,16 +81,6 @@ def test_nothing_is_left_of_a_piece_that_is_forgotten(store: LocalStore) -> None
     forget_piece(store, MISSION, name)
     assert files_under(store) == {}
     forget_piece(store, MISSION, name)
-
-
-@examples()
-@given(st.integers(0, 40), st.integers(1, 50))
-def test_cutting_loses_nothing_and_keeps_the_order(count: int, photos: int) -> None:
-    items = [replace(ITEMS[0], work_key=f"{number:064x}") for number in range(count)]
-    pieces = list(cut(items, photos))
-    assert [item for piece in pieces for item in piece] == items
-    assert all(len(piece) == photos for piece in pieces[:-1])
-    assert all(pieces)
 
 
 def test_a_shard_that_was_written_before_has_a_receipt(store: LocalStore) -> None:
