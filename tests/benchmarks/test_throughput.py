@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from tests.benchmarks.throughput.__main__ import REFERENCE, Contender, _report, contenders
-from tests.benchmarks.throughput.phases import Clock
+from tests.benchmarks.throughput.phases import FLOW, Clock
 from tests.benchmarks.throughput.plot import draw
 from tests.benchmarks.throughput.workload import LARGEST, SMALLEST, make_input
 
@@ -86,3 +87,8 @@ def test_a_clock_adds_up_what_calls_take_and_lets_errors_through() -> None:
 def test_a_way_tells_its_rates() -> None:
     way = Contender("w", "one", 1, rounds=[{"seconds": 2.0}, {"seconds": 4.0}])
     assert way.rates(8) == [4.0, 2.0]
+
+
+def test_every_step_that_is_timed_is_there() -> None:
+    for module, steps in FLOW.items():
+        assert all(callable(getattr(import_module(module), name)) for name in steps)

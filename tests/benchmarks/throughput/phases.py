@@ -20,15 +20,17 @@ import torch
 PREPARING = ("read", "decode", "scale", "patchify")
 
 FLOW = {
-    "verify_inputs_task": "verify",
-    "resolve_checkpoint": "checkpoint",
-    "plan_run": "plan",
-    "infer_shard": "infer",
-    "validate_run": "validate",
-    "publish_run": "publish",
-    "report_run": "report",
+    "flows.stage_a": {
+        "verify_inputs_task": "verify",
+        "resolve_checkpoint": "checkpoint",
+        "plan_run": "plan",
+        "validate_run": "validate",
+        "publish_run": "publish",
+        "report_run": "report",
+    },
+    "flows.fleet": {"infer_shard": "infer"},
 }
-"""The steps of Stage-A by their names in the flow's module."""
+"""The steps of Stage-A by their names in the modules that call them."""
 
 
 class Clock:
@@ -92,9 +94,9 @@ def watch_published(clock: Clock, way: Any) -> None:
 
 def watch_flow(clock: Clock) -> None:
     """Steps of Stage-A."""
-    module = import_module("flows.stage_a")
-    for name, phase in FLOW.items():
-        clock.watch(module, name, phase)
+    for module, steps in FLOW.items():
+        for name, phase in steps.items():
+            clock.watch(import_module(module), name, phase)
 
 
 class _Processor:
