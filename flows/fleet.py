@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
@@ -18,11 +19,13 @@ from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.engines.open import close_engines
 from tasks.publishing.shards import Receipt
+from tasks.records.lanes import Given, Lane
 from tasks.records.progress import Progress
 from tasks.records.work import Shard
+from tasks.summaries.lane import DeviceLane
 from tasks.summaries.task import Plan, infer_shard
 
-T = TypeVar("T")
+L = TypeVar("L", bound=Lane[Any])
 R = TypeVar("R")
 
 
@@ -33,13 +36,18 @@ def infer_here(
 
     Raises EngineError or StoreError; ConfigError if there is no such limit.
     """
+    given = Given(shards)
+    lanes = [DeviceLane(device, given) for device in config.fleet]
     with holding_slots(config.slots):
-        return over_devices(
-            config.fleet,
-            shards,
-            lambda n, shard, device: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, device),
-            lambda n, shard, device: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, device),
-        )
+        try:
+            return over_lanes(
+                lanes,
+                lambda n, shard, lane: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, lane),
+                lambda n, shard, lane: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, lane),
+            )
+        finally:
+            for lane in lanes:
+                lane.close()
 
 
 @contextmanager
@@ -65,31 +73,39 @@ def holding_slots(names: Sequence[str]) -> Iterator[None]:
             close_engines()  # the next holder finds the device empty
 
 
-def over_devices(
-    devices: Sequence[str],
-    items: Iterable[T],
-    here: Callable[[int, T, str], R],
-    submitted: Callable[[int, T, str], PrefectFuture[R]],
+def over_lanes(
+    lanes: Sequence[L],
+    here: Callable[[int, Any, L], R],
+    submitted: Callable[[int, Any, L], PrefectFuture[R]],
 ) -> list[R]:
-    """The result of each item, in order; items are numbered from 1.
+    """The result of each item of the lanes, in the order in which they were taken; items are numbered from 1.
 
-    On one device the work is done `here`. On several it is `submitted` to threads, as many pieces at a time as there
-    are devices; items are drawn in this thread, one by one. Raises what the first piece that failed did, when those
-    under way have ended; no further piece is begun.
+    Of one lane the work is done `here`. Of several it is `submitted` to threads, one item of a lane at a time. Raises
+    what the first item that failed did, when those under way have ended; no further item is begun.
     """
-    if len(devices) == 1:
-        return [here(number, item, devices[0]) for number, item in enumerate(items, start=1)]
-    free: SimpleQueue[str] = SimpleQueue()
-    for device in devices:
-        free.put(device)
+    numbers = count(1)
+    if len(lanes) == 1:
+        (lane,) = lanes
+        results: list[R] = []
+        while (item := lane.take()) is not None:
+            results.append(here(next(numbers), item, lane))
+        return results
+    free: SimpleQueue[L] = SimpleQueue()
+    for lane in lanes:
+        free.put(lane)
     futures: list[PrefectFuture[R]] = []
-    for number, item in enumerate(items, start=1):
-        device = free.get()
-        if any(future.state.is_failed() or future.state.is_crashed() for future in futures):
-            break
-        future = submitted(number, item, device)
-        future.add_done_callback(lambda _, device=device: free.put(device))
-        futures.append(future)
-    for future in futures:
-        future.wait()
+    left = len(lanes)
+    try:
+        while left:
+            lane = free.get()
+            failed = any(future.state.is_failed() or future.state.is_crashed() for future in futures)
+            if failed or (item := lane.take()) is None:
+                left -= 1
+                continue
+            future = submitted(next(numbers), item, lane)
+            future.add_done_callback(lambda _, lane=lane: free.put(lane))
+            futures.append(future)
+    finally:
+        for future in futures:
+            future.wait()
     return [future.result() for future in futures]

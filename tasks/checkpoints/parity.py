@@ -17,7 +17,7 @@ import torch
 from configs.parts import InputConfig, ModelConfig
 from tasks.checkpoints.marker import Parity
 from tasks.checkpoints.probes import Probe
-from tasks.engines.batching import plan_batches
+from tasks.engines.batching import pack
 from tasks.engines.loading import load_model, load_processor, pick_device
 from tasks.engines.photos import Bounds, Patchifier, Scaler
 from tasks.engines.prompting import PromptEncoder
@@ -120,8 +120,8 @@ class Comparison:
             patches, grid = patchifier.patches(shown.picture)
             ids = encoder.with_photo(encoder.encode(asked.system, asked.user), shown.visual_tokens)
             rows.append(_Row(place, probe.name, ids, patches, grid))
-        lengths = [len(row.ids) + _MOST_NEW for row in rows]
-        return plan_batches(rows, lengths, most_items=_BATCH, most_tokens=_BATCH_TOKENS)
+        rows.sort(key=lambda row: -len(row.ids))
+        return list(pack(rows, lambda row: len(row.ids) + _MOST_NEW, most_items=_BATCH, most_tokens=_BATCH_TOKENS))
 
     def _generate(self, loaded: Any, rows: list[_Row]) -> dict[int, list[int]]:
         """Greedy answers by place, each with the token that ended it, if one did."""

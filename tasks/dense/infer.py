@@ -17,7 +17,7 @@ from configs.photo import DenseConfig
 from tasks.dense.keys import outcome_key
 from tasks.dense.parse import parse_caption
 from tasks.dense.records import Captioned, Objects
-from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request
+from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request, longest_first
 from tasks.images.open import read_header
 from tasks.records.errors import CaptionInvalid, PhotoError, RecordError
 from tasks.records.jsonl import parse, to_line
@@ -73,7 +73,7 @@ def caption_photos(
     if asked:
         model = engine()
         requests = [_request(one, root, prompt, decoding) for one in asked.values()]
-        for result in model.generate(requests):
+        for result in model.generate(longest_first(model, requests)):
             sha256 = asked[result.id].photo.sha256
             if not isinstance(result, Failure):
                 store.write(outcome_key(name, result.id), to_line(_judge(sha256, result, model.name)))

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def plan_batches(items: Sequence[T], lengths: Sequence[int], *, most_items: int, most_tokens: int) -> list[list[T]]:
-    """Cut `items` into batches of like lengths, longest first.
+def pack(items: Iterable[T], length: Callable[[T], int], *, most_items: int, most_tokens: int) -> Iterator[list[T]]:
+    """Batches of the items, in their order and drawn as they are needed.
 
     A batch holds at most `most_items`, and at most `most_tokens` when every row is padded to the longest; an item that
-    is longer than `most_tokens` is a batch of its own. Longest first means that a batch that does not fit into memory
-    fails at once and not at the end. Items of equal length keep their order, so that the same items make the same
-    batches.
+    is longer than `most_tokens` is a batch of its own.
     """
-    order = sorted(range(len(items)), key=lambda index: -lengths[index])
-    batches: list[list[T]] = []
+    batch: list[T] = []
     longest = 0
-    for index in order:
-        batch = batches[-1] if batches else None
-        if batch is None or len(batch) >= most_items or longest * (len(batch) + 1) > most_tokens:
-            batches.append([items[index]])
-            longest = lengths[index]
-        else:
-            batch.append(items[index])
-    return batches
+    for item in items:
+        tokens = length(item)
+        if batch and max(longest, tokens) * (len(batch) + 1) > most_tokens:
+            yield batch
+            batch, longest = [], 0
+        batch.append(item)
+        longest = max(longest, tokens)
+        if len(batch) == most_items:
+            yield batch
+            batch, longest = [], 0
+    if batch:
+        yield batch

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import Any
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
@@ -24,7 +25,7 @@ from tasks.engines.endpoint_replies import ServedModel, Usage
 from tasks.engines.patience import Patience
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
-from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result
+from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result, Results
 from tasks.engines.sampling import request_seed
 from tasks.records.ahead import ahead
 from tasks.records.errors import EndpointRefused, EngineUnavailable
@@ -70,15 +71,22 @@ class EndpointEngine:
         scaler = Scaler(bounds, model, inputs or InputConfig())
         self._preparer = Preparer(scaler, count, min(lengths, default=None))
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+    def length(self, request: Request) -> int:
+        """See `Engine.length`."""
+        return self._preparer.length(request)
+
+    def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Results come as the server answers."""
         patience = self._patience()
         asking = ThreadPoolExecutor(self._endpoint.concurrency, thread_name_prefix="ask")
         under_way: set[Future[Result]] = set()
         try:
-            with ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as preparing:
-                depth = self._config.prefetch * self._config.prepare_workers
-                for item in ahead(preparing, self._prepare, requests, depth):
+            depth = self._config.prefetch * self._config.prepare_workers
+            with (
+                ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as preparing,
+                closing(ahead(preparing, self._prepare, requests, depth)) as prepared,
+            ):
+                for item in prepared:
                     if isinstance(item, Failure):
                         yield item
                         continue

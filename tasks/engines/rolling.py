@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -39,17 +40,14 @@ Source = Callable[[int], Sequence[Row]]
 
 
 class Rolling(Generic[Row]):
-    """Hands requests to a device from the longest to the shortest, while threads prepare those that come next.
+    """Hands requests to a device in their order, while threads prepare those that come next.
 
     A batch that does not fit is begun again with half the tokens, and so is none later on: `most_tokens`, padding
     included, stays what it then is.
     """
 
-    def __init__(
-        self, config: EngineConfig, length: Callable[[Request], int], prepare: Callable[[Request], Row | Failure]
-    ) -> None:
+    def __init__(self, config: EngineConfig, prepare: Callable[[Request], Row | Failure]) -> None:
         self._config = config
-        self._length = length
         self._prepare = prepare
         self.most_tokens = config.batch_tokens
 
@@ -60,10 +58,12 @@ class Rolling(Generic[Row]):
 
         Raises DeviceOutOfMemory when `answer` does for a batch of one, and what `prepare` raises.
         """
-        ordered = sorted(requests, key=lambda request: -self._length(request))  # what does not fit fails at once
-        with ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool:
-            depth = self._config.prefetch * self._config.batch_size
-            queue = _Queue(self._config, ahead(pool, self._prepare, ordered, depth))
+        depth = self._config.prefetch * self._config.batch_size
+        with (
+            ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool,
+            closing(ahead(pool, self._prepare, requests, depth)) as prepared,
+        ):
+            queue = _Queue(self._config, prepared)
             while True:
                 try:
                     for result in answer(lambda rows: queue.enter(rows, self.most_tokens)):

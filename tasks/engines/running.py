@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 import torch
 
 from configs.parts import EngineConfig
-from tasks.engines.batching import plan_batches
+from tasks.engines.batching import pack
 from tasks.engines.protocol import Failure, Request, Result
 from tasks.records.ahead import ahead
 from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
@@ -30,7 +31,7 @@ Row = TypeVar("Row", bound=Sized)
 
 
 class Batches(Generic[Row]):
-    """Plans batches from the photos' sizes and runs them, while threads prepare the ones that come next.
+    """Packs batches by the photos' sizes and runs them, while threads prepare the ones that come next.
 
     `forward` answers one batch, and raises DeviceOutOfMemory when it does not fit: it is then halved, and so is every
     later one of its size, before it is tried.
@@ -49,21 +50,22 @@ class Batches(Generic[Row]):
         self._forward = forward
         self.too_many: float = math.inf  # padded tokens of the smallest batch that did not fit
 
-    def results(self, requests: Sequence[Request], most_items: int | None = None) -> Iterator[Result]:
+    def results(self, requests: Iterable[Request], most_items: int | None = None) -> Iterator[Result]:
         """One result a request; all must have the same decoding limits. `most_items` replaces the batch size."""
-        batches = plan_batches(
-            requests,
-            [self._length(request) for request in requests],
-            most_items=most_items or self._config.batch_size,
-            most_tokens=self._config.batch_tokens,
-        )
-        with ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool:
-            depth = self._config.prefetch * max((len(batch) for batch in batches), default=1)
-            prepared = ahead(pool, self._prepare, (request for batch in batches for request in batch), depth)
-            for batch in batches:
+        most = most_items or self._config.batch_size
+        batches = pack(requests, self._length, most_items=most, most_tokens=self._config.batch_tokens)
+        numbered = ((number, request) for number, batch in enumerate(batches) for request in batch)
+
+        def prepare(one: tuple[int, Request]) -> tuple[int, Row | Failure]:
+            return one[0], self._prepare(one[1])
+
+        with (
+            ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool,
+            closing(ahead(pool, prepare, numbered, self._config.prefetch * most)) as prepared,
+        ):
+            for _, batch in groupby(prepared, key=lambda one: one[0]):
                 rows: list[Row] = []
-                for _ in batch:
-                    item = next(prepared)
+                for _, item in batch:
                     if isinstance(item, Failure):
                         yield item
                     else:

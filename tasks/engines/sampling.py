@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from transformers import LogitsProcessor
@@ -20,8 +21,26 @@ class RowSampling(LogitsProcessor):  # type: ignore[misc]
     Noise is drawn on the CPU, so that every device samples the same.
     """
 
-    def __init__(self, rows: Sequence[tuple[str, Decoding]]) -> None:
-        self._rows = [(decoding, _generator(key, decoding.seed)) for key, decoding in rows]
+    def __init__(self, rows: Sequence[tuple[str, Decoding]] = ()) -> None:
+        """Rows by request id and decoding, numbered from 0."""
+        self._rows: dict[int, tuple[Decoding, torch.Generator]] = {}
+        self._numbers = count()
+        for key, decoding in rows:
+            self.add(key, decoding)
+
+    def add(self, key: str, decoding: Decoding) -> int:
+        """Take in one more row; its number."""
+        number = next(self._numbers)
+        self._rows[number] = decoding, _generator(key, decoding.seed)
+        return number
+
+    def drop(self, row: int) -> None:
+        """A row is done: what is chosen for it from now on does not matter."""
+        del self._rows[row]
+
+    def samples(self, row: int) -> bool:
+        """Whether a row is sampled; one that is done is not."""
+        return row in self._rows and self._rows[row][0].temperature > 0
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Scores [rows, vocabulary] to scores of the same shape whose argmax is the sample."""
@@ -34,9 +53,9 @@ class RowSampling(LogitsProcessor):  # type: ignore[misc]
     def _noisy(self, scores: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         out = scores.float().clone()
         for place, row in enumerate(rows):
-            decoding, generator = self._rows[row]
-            if decoding.temperature <= 0:
+            if not self.samples(row):
                 continue
+            decoding, generator = self._rows[row]
             logits = _nucleus(out[place] / decoding.temperature, decoding.top_p)
             uniform = torch.rand(logits.shape, generator=generator).clamp_(min=torch.finfo(torch.float32).tiny)
             out[place] = logits - (-uniform.log()).log().to(logits.device)

@@ -12,8 +12,9 @@ What a back end cannot do:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from tasks.engines.loading import LOAD_ERRORS, load_processor, longest_request, 
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
-from tasks.engines.protocol import Failure, FinishReason, Request, Result
+from tasks.engines.protocol import Failure, FinishReason, Request, Result, Results
 from tasks.engines.running import Batches, device_errors
 from tasks.engines.sampling import RowSampling, request_seed
 from tasks.engines.swift_loading import open_swift
@@ -70,11 +71,14 @@ class SwiftEngine:
         )
         self._most_items = config.batch_size * _AHEAD if self._own_batches else config.batch_size
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+    def length(self, request: Request) -> int:
+        """See `Engine.length`."""
+        return self._preparer.length(request)
+
+    def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Requests that are decoded in different ways do not share a batch."""
-        for decoding in dict.fromkeys(request.decoding for request in requests):
+        for decoding, asked in groupby(requests, key=lambda request: request.decoding):
             alone = self._own_batches and decoding.temperature > 0
-            asked = [request for request in requests if request.decoding == decoding]
             yield from self._batches.results(asked, 1 if alone else self._most_items)
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:

@@ -1,14 +1,15 @@
 """The default engine: Qwen3-VL's own weights by Hugging Face transformers, batches across groups. Knows no group.
 
-Photos are fetched, decoded and patchified in threads while the device generates, and enter its batch, in the order of
-their sizes, as others leave it. What the device does with them is in `tasks.engines.qwen`.
+Photos are fetched, decoded and patchified in threads while the device generates, and enter its batch as others leave
+it. What the device does with them is in `tasks.engines.qwen`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 import torch
 
@@ -17,9 +18,9 @@ from tasks.engines.answers import Pieces, completion, read_answer
 from tasks.engines.loading import end_tokens, load_model, load_processor, longest_request, pick_device
 from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.preparing import Preparer
-from tasks.engines.prompting import PromptEncoder
-from tasks.engines.protocol import Failure, Request, Result
-from tasks.engines.qwen.generator import Choose, Generator
+from tasks.engines.prompting import PromptEncoder, PromptIds
+from tasks.engines.protocol import Failure, Request, Result, Results
+from tasks.engines.qwen.generator import Asked, Generator
 from tasks.engines.qwen.patches import Patched, cut
 from tasks.engines.qwen.vision import Normalisation
 from tasks.engines.rolling import Rolling, Source
@@ -70,15 +71,16 @@ class TransformersEngine:
             lambda system, user: len(self._prompts.encode(system, user)),
             longest_request(model, loaded.config.text_config.max_position_embeddings),
         )
-        self._rolling = Rolling(engine or EngineConfig(), self._preparer.length, self._prepare)
+        self._rolling = Rolling(engine or EngineConfig(), self._prepare)
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
-        """See `Engine.generate`. Requests with different prompts or `max_new_tokens` do not share a batch."""
-        alike: dict[tuple[int, str, str], list[Request]] = {}
-        for request in requests:
-            alike.setdefault((request.decoding.max_new_tokens, request.system, request.user), []).append(request)
-        for some in alike.values():
-            yield from self._rolling.results(some, partial(self._answer, some))
+    def length(self, request: Request) -> int:
+        """See `Engine.length`."""
+        return self._preparer.length(request)
+
+    def generate(self, requests: Iterable[Request]) -> Results:
+        """See `Engine.generate`. Requests with different prompts do not share a batch."""
+        for (system, user), some in groupby(requests, key=lambda request: (request.system, request.user)):
+            yield from self._rolling.results(some, partial(self._answer, self._prompts.encode(system, user)))
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`."""
@@ -87,12 +89,13 @@ class TransformersEngine:
             return row
         pieces = Pieces(self._tokenizer, self._ends, on_text)
         prompt, decoding = self._prompts.encode(request.system, request.user), request.decoding
+        sampling = RowSampling([(request.id, decoding)])
         with device_errors(self._device, lambda: [row.shown.visual_tokens]):
             (ids,) = self._generator.answers(
                 prompt,
                 [row.patched],
                 decoding.max_new_tokens,
-                _sampling([request]),
+                sampling,
                 lambda _, token: pieces.add(token),
             )
         pieces.finish()
@@ -111,32 +114,25 @@ class TransformersEngine:
         patched = cut(ready.shown.picture, self._patch, self._merge)
         return _Row(request, ready.shown, patched, ready.tokens)
 
-    def _answer(self, requests: Sequence[Request], source: Source[_Row]) -> Iterator[Result]:
-        """Results of the rows from `source`, which are of these requests; all have one prompt and one limit."""
-        places = {request.id: place for place, request in enumerate(requests)}
+    def _answer(self, prompt: PromptIds, source: Source[_Row]) -> Iterator[Result]:
+        """Results of the rows from `source`, all of this prompt."""
         rows: dict[int, _Row] = {}
+        sampling = RowSampling()
 
-        def enter(count: int) -> list[tuple[int, Patched]]:
-            entering = {places[row.request.id]: row for row in source(count)}
+        def enter(count: int) -> list[Asked]:
+            entering = {sampling.add(row.request.id, row.request.decoding): row for row in source(count)}
             rows.update(entering)
-            return [(place, row.patched) for place, row in entering.items()]
+            return [Asked(number, row.patched, row.request.decoding.max_new_tokens) for number, row in entering.items()]
 
-        prompt, most = self._prompts.encode(requests[0].system, requests[0].user), requests[0].decoding.max_new_tokens
-        answers = self._generator.run(prompt, enter, most, _sampling(requests))
+        answers = self._generator.run(prompt, enter, sampling)
         while True:
             with device_errors(self._device, lambda: [row.shown.visual_tokens for row in rows.values()]):
                 answer = next(answers, None)
             if answer is None:
                 return
-            place, ids = answer
-            yield self._completion(rows.pop(place), ids)
+            number, ids = answer
+            sampling.drop(number)
+            yield self._completion(rows.pop(number), ids)
 
     def _completion(self, row: _Row, ids: list[int]) -> Result:
         return completion(row.request.id, read_answer(self._tokenizer, ids, self._ends), row.tokens, row.shown)
-
-
-def _sampling(requests: Sequence[Request]) -> Choose | None:
-    """How the next tokens of these requests, numbered as they come, are chosen; None if all are greedy."""
-    if all(request.decoding.temperature <= 0 for request in requests):
-        return None
-    return RowSampling([(request.id, request.decoding) for request in requests]).choose

@@ -1,15 +1,16 @@
-"""A shard: photos in, validated summaries out. Knows an engine by its protocol, and no store."""
+"""Shards: photos in, validated summaries out. Knows an engine by its protocol, and no store."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from blocks.errors import ObjectMissing, StoreDenied
 from configs.parts import GenerationConfig, LadderConfig
-from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request
-from tasks.records.errors import PhotoError
+from tasks.engines.protocol import Completion, Engine, Failure, Request, Result, Results, longest_first
+from tasks.records.errors import EngineError, PhotoError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
 from tasks.records.prompts import Prompt
@@ -17,7 +18,10 @@ from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.grammar import Violation, read
-from tasks.summaries.ladder import first_rung, retry_rungs
+from tasks.summaries.ladder import rungs
+
+_AHEAD = 2
+"""Shards that are begun, at most, before the one that is waited for is done: the others are for other devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,50 +33,144 @@ class Asking:
     ladder: LadderConfig
 
 
-def summarise(
-    items: Iterable[WorkItem],
-    engine: Engine,
-    asking: Asking,
-    read_photo: Callable[[str], bytes],
-    on_photo: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
-    """One outcome a photo, ordered by work key.
+@dataclass(slots=True)
+class _Part:
+    """A shard that was begun: its photos as they were given, and what became of those that are done."""
 
-    `read_photo` gives a photo's bytes by its key. `on_photo` is called once a photo, when its outcome is final. A photo
-    that cannot be read, that is not what was verified, or that has no good summary at the end of the retry ladder, has
-    an outcome with a reason. Raises EngineError, and StoreError when the store itself fails.
+    items: Sequence[WorkItem]
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A photo that is not done: its shard, and how often it was asked before."""
+
+    item: WorkItem
+    part: _Part
+    asked: int = 0
+
+
+class Reading:
+    """Summarises shards one after the other, without a gap between them.
+
+    While the last photos of a shard are answered, those of the next one enter the engine's batch; and so do photos
+    whose summary was bad, on the next rung of the retry ladder.
     """
-    by_key = {item.work_key: item for item in items}
-    outcomes: dict[str, Outcome] = {}
-    bad: dict[str, Summarised] = {}
 
-    def request(item: WorkItem, decoding: Decoding) -> Request:
-        photo = item.photo
+    def __init__(
+        self,
+        engine: Engine,
+        asking: Asking,
+        read_photo: Callable[[str], bytes],
+        following: Callable[[int], Sequence[WorkItem] | None] = lambda _: None,
+    ) -> None:
+        """`read_photo` gives a photo's bytes by its key.
+
+        `following` gives the items of the shard that will be asked for so many places (from 0) after the one that is
+        being waited for, or None when no more follow. A photo may be in one shard only.
+        """
+        self.engine = engine
+        self._asking = asking
+        self._read_photo = read_photo
+        self._following = following
+        self._rungs = rungs(asking.generation, asking.ladder)
+        self._results = _none()
+        self._begin()
+
+    def outcomes(self, items: Sequence[WorkItem], on_photo: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """One outcome a photo of this shard, ordered by work key.
+
+        `on_photo` is called once a photo, when its outcome is final. A photo that cannot be read, that is not what was
+        verified, or that has no good summary at the end of the retry ladder, has an outcome with a reason. Raises
+        EngineError, and StoreError when the store itself fails; what was begun is then forgotten.
+        """
+        if not self._parts or self._parts[0].items is not items:
+            self.close()
+            self._add(items)
+        part = self._parts[0]
+        told = 0
+        try:
+            while True:
+                for _ in range(len(part.outcomes) - told):
+                    on_photo()
+                told = len(part.outcomes)
+                if not any(one.part is part for one in self._open.values()):
+                    break
+                self._take(self._next())
+        except BaseException:
+            self.close()
+            raise
+        self._parts.popleft()
+        return [part.outcomes[key] for key in sorted(part.outcomes)]
+
+    def close(self) -> None:
+        """Stop the engine's threads and forget what was begun."""
+        self._results.close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parts: deque[_Part] = deque()  # the one that is waited for, and those that follow it
+        self._open: dict[str, _Open] = {}
+        self._waiting: deque[Request] = deque()  # not handed to the engine yet
+        self._again: deque[Request] = deque()  # neither are these, and they go first
+        self._results = _none()
+
+    def _add(self, items: Sequence[WorkItem]) -> None:
+        part = _Part(items)
+        self._parts.append(part)
+        fresh = {item.work_key: _Open(item, part) for item in items}
+        self._open |= fresh
+        self._waiting.extend(longest_first(self.engine, [self._request(one) for one in fresh.values()]))
+
+    def _next(self) -> Result:
+        """The next result; the engine is asked anew when it was at the end of what there was."""
+        for _ in range(2):
+            result = next(self._results, None)
+            if result is not None:
+                return result
+            self._results = self.engine.generate(self._feed())
+        raise EngineError(f"engine {self.engine.name} left {len(self._open)} photos without an answer")
+
+    def _feed(self) -> Iterator[Request]:
+        """What the engine is asked, drawn as it has room."""
+        while True:
+            if self._again:
+                yield self._again.popleft()
+            elif self._waiting:
+                yield self._waiting.popleft()
+            elif len(self._parts) > _AHEAD or (items := self._following(len(self._parts) - 1)) is None:
+                return
+            else:
+                self._add(items)
+
+    def _request(self, one: _Open) -> Request:
+        photo, prompt = one.item.photo, self._asking.prompt
         return Request(
-            id=item.work_key,
-            read=lambda: _bytes(photo, read_photo),
-            system=asking.prompt.system,
-            user=asking.prompt.user,
-            decoding=decoding,
+            id=one.item.work_key,
+            read=lambda: _bytes(photo, self._read_photo),
+            system=prompt.system,
+            user=prompt.user,
+            decoding=self._rungs[one.asked],
             size=(photo.width, photo.height) if photo.width else None,
         )
 
-    rung = first_rung(asking.generation)
-    for result in engine.generate([request(item, rung) for item in by_key.values()]):
-        item = by_key[result.id]
+    def _take(self, result: Result) -> None:
+        one = self._open[result.id]
+        one.asked += 1
+        outcome: Outcome
         if isinstance(result, Failure):
-            outcomes[result.id] = _failed(item, result)
+            outcome = _failed(one.item, result)
         else:
-            outcome = _judge(item, result, engine.name, attempts=1)
-            if not outcome.ok:
-                bad[result.id] = outcome
-                continue
-            outcomes[result.id] = outcome
-        on_photo()
-    for key, first in bad.items():
-        outcomes[key] = _climb(by_key[key], first, engine, asking, request)
-        on_photo()
-    return [outcomes[key] for key in sorted(outcomes)]
+            outcome = _judge(one.item, result, self.engine.name, attempts=one.asked)
+            if not outcome.ok and one.asked < len(self._rungs):
+                self._again.append(self._request(one))
+                return
+        one.part.outcomes[result.id] = outcome
+        del self._open[result.id]
+
+
+def _none() -> Results:
+    yield from ()
 
 
 def _bytes(photo: Photo, read_photo: Callable[[str], bytes]) -> bytes:
@@ -84,24 +182,6 @@ def _bytes(photo: Photo, read_photo: Callable[[str], bytes]) -> bytes:
     if hashlib.sha256(data).hexdigest() != photo.sha256:
         raise PhotoError(Reason.CHANGED, "the file was written anew while the run was under way; the next run takes it")
     return data
-
-
-def _climb(
-    item: WorkItem,
-    outcome: Summarised,
-    engine: Engine,
-    asking: Asking,
-    request: Callable[[WorkItem, Decoding], Request],
-) -> Outcome:
-    """Ask again, alone, rung by rung, until a summary is good or the ladder ends."""
-    for attempt, rung in enumerate(retry_rungs(asking.generation, asking.ladder), start=2):
-        for result in engine.generate([request(item, rung)]):
-            if isinstance(result, Failure):
-                return _failed(item, result)
-            outcome = _judge(item, result, engine.name, attempts=attempt)
-        if outcome.ok:
-            break
-    return outcome
 
 
 def _judge(item: WorkItem, answer: Completion, engine: str, attempts: int) -> Summarised:

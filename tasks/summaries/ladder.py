@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from configs.parts import GenerationConfig, LadderConfig
 from tasks.engines.protocol import Decoding
 
@@ -18,16 +16,19 @@ def first_rung(generation: GenerationConfig) -> Decoding:
     )
 
 
-def retry_rungs(generation: GenerationConfig, ladder: LadderConfig) -> Iterator[Decoding]:
-    """How a photo with a bad summary is asked again, one rung after the other until a summary is good.
+def rungs(generation: GenerationConfig, ladder: LadderConfig) -> list[Decoding]:
+    """How a photo is asked, first and then again, one rung after the other, until its summary is good.
 
     Each rung above temperature 0 samples with a seed of its own, so that a rerun climbs the same ladder.
     """
     longer = round(generation.max_new_tokens * ladder.max_new_tokens_factor)
-    for index, temperature in enumerate(ladder.temperatures, start=1):
-        yield Decoding(
+    again = [
+        Decoding(
             max_new_tokens=longer,
             temperature=temperature,
             top_p=ladder.top_p if temperature > 0 else 1.0,
             seed=generation.seed + index,
         )
+        for index, temperature in enumerate(ladder.temperatures, start=1)
+    ]
+    return [first_rung(generation), *again]

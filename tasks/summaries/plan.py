@@ -65,7 +65,7 @@ def plan_shards(items: Iterable[WorkItem], size: Callable[[], int], epoch: int =
 def shard_size(config: StageAConfig, rate: float) -> int:
     """Photos in the next shard, when `rate` of them are read a second, over all devices; 0 if that is not known yet.
 
-    As many as fill `shard_seconds`; while nothing is known, as few as make two batches.
+    As many as fill `shard_seconds`; while nothing is known, as few as make four batches.
     """
-    least = min(config.shard_photos, 2 * config.engine.batch_size)
+    least = min(config.shard_photos, 4 * config.engine.batch_size)
     return max(least, min(config.shard_photos, int(config.shard_seconds * rate / len(config.fleet))))

@@ -31,7 +31,8 @@ from tasks.records.progress import Attempt, Progress
 from tasks.records.prompts import Prompt
 from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
-from tasks.summaries.infer import Asking, summarise
+from tasks.summaries.infer import Asking
+from tasks.summaries.lane import DeviceLane
 from tasks.summaries.plan import differences, identity, plan_shards, plan_work, shard_size
 from tasks.summaries.prompts import summary_prompt
 from tasks.summaries.score import read_answer_key, score
@@ -136,15 +137,25 @@ def shards_of_piece(piece: Piece, plan: Plan) -> tuple[list[Receipt], list[Shard
     **INFERRING,
 )
 def infer_shard(
-    number: int, shard: Shard, plan: Plan, config: StageAConfig, checkpoint: Checkpoint, progress: Progress, device: str
+    number: int,
+    shard: Shard,
+    plan: Plan,
+    config: StageAConfig,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    lane: DeviceLane,
 ) -> Receipt:
-    """Summarise the photos of a shard, the `number`-th of the run, and write it. Raises EngineError or StoreError."""
+    """Summarise the photos of a shard, the `number`-th of the run, and write it; meanwhile the lane's next is begun.
+
+    Raises EngineError or StoreError.
+    """
     attempt = progress.attempt()
-    spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, device)
+    spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, lane.device)
     try:
-        return _infer(number, shard, plan, config, spec, attempt)
+        return _infer(number, shard, plan, config, spec, attempt, lane)
     except Exception as error:
         attempt.take_back()
+        lane.close()
         if isinstance(error, EngineError) and error.retryable:
             close_engine(spec)  # the next try starts with a fresh one
         raise
@@ -187,6 +198,7 @@ def _infer(
     config: StageAConfig,
     spec: EngineSpec,
     attempt: Attempt,
+    lane: DeviceLane,
 ) -> Receipt:
     log = get_run_logger()
     began = time.monotonic()
@@ -195,7 +207,7 @@ def _infer(
     attempt.progress.start()
     store, root = open_store(config.store, config.s3), open_store(config.input_root, config.s3)
     asking = Asking(plan.prompt, config.generation, config.ladder)
-    outcomes = summarise(shard.items, engine, asking, root.read, attempt.advance)
+    outcomes = lane.reading(engine, asking, root.read).outcomes(shard.items, attempt.advance)
     seconds = time.monotonic() - loaded
     bad = [outcome for outcome in outcomes if not outcome.ok]
     places = {item.work_key: on_one_line(item.photo.key) for item in shard.items}

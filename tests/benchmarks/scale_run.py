@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import tasks.inputs.task
 from blocks.local_store import LocalStore
 from configs.parts import EngineConfig, ModelConfig
 from flows.stage_a import stage_a
-from tasks.engines.protocol import Completion, Request, Result
+from tasks.engines.protocol import Completion, Request, Results
 from tests.benchmarks.tiny_photos import SHARD_PHOTOS
 from tests.builders import MISSION
 
@@ -34,7 +34,11 @@ class InstantEngine:
 
     name = "instant"
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+    def length(self, request: Request) -> int:
+        """All are alike."""
+        return 1
+
+    def generate(self, requests: Iterable[Request]) -> Results:
         """One completion a request, in order."""
         for request in requests:
             request.read()

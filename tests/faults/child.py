@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 JOURNAL, KILL, CLOCK = "FAULTS_JOURNAL", "FAULTS_KILL", "FAULTS_CLOCK"
@@ -61,7 +61,7 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def generate(self, requests: Sequence[Any]) -> Iterator[Any]:
+    def generate(self, requests: Iterable[Any]) -> Iterator[Any]:
         """The engine's own results."""
         for result in self._engine.generate(requests):
             for hear in self._hear:

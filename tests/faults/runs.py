@@ -28,7 +28,9 @@ from tasks.publishing.reread import Checked
 from tests.faults import child
 
 MISSION = "挡风板安装检查"
-SHARD = 3
+SHARD, BATCH = 3, 2
+LOST = SHARD + 2 * BATCH
+"""Photos that one kill costs at most: a shard, and what was answered of the next ones while its last photo was."""
 REPOSITORY = Path(__file__).parents[2]
 
 _LOADED = ["flows.cli", "flows.stage_a", "tasks.engines.transformers", "tests.faults.child"]
@@ -145,7 +147,7 @@ class Launcher:
         err.touch()
         argv = ["stage-a", "--mission", MISSION, "--input-root", str(self.photos), "--store", str(store)]
         argv += ["--checkpoint", self.checkpoint, "--device", "cpu", "--max-new-tokens", "96"]
-        argv += ["--shard-photos", str(SHARD), "--batch-size", "2", *flags]
+        argv += ["--shard-photos", str(SHARD), "--batch-size", str(BATCH), *flags]
         argv += [] if stage_b else ["--hand-off.mode", "none"]
         environment = os.environ | dict(self.environment) | {child.JOURNAL: str(journal)} | dict(env or {})
         if cold:

@@ -16,7 +16,7 @@ from configs.stores import S3Options
 from tasks.publishing.keys import latest_key, lock_key
 from tests.faults import child
 from tests.faults.conftest import PHOTOS
-from tests.faults.runs import MISSION, SHARD, Launcher, check_all, published, sequence
+from tests.faults.runs import LOST, MISSION, SHARD, Launcher, check_all, published, sequence
 from tests.servers import S3Server
 
 DAY = 86_400
@@ -71,7 +71,7 @@ def test_an_s3_server_that_does_not_believe_the_clock_is_told_of_in_a_line(
     again = launcher.start(uri, *flags, env=rclone_server.env)
     assert again.wait() == 0, again.stderr
     assert {key: data for key, data in reference.items() if key.startswith("stage_a/")} == published(store)
-    assert len(set(run.inferred) & set(again.inferred)) <= SHARD
+    assert len(set(run.inferred) & set(again.inferred)) <= LOST
     assert store.stat(lock_key(MISSION)) is None
 
 

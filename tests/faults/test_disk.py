@@ -11,7 +11,7 @@ import pytest
 
 from blocks.local_store import LocalStore
 from tests.faults.conftest import PHOTOS
-from tests.faults.runs import MISSION, SHARD, Launcher, Run, check_all, half_written, published, sequence
+from tests.faults.runs import LOST, MISSION, SHARD, Launcher, Run, check_all, half_written, published, sequence
 
 PAGE = 4096
 GROUPS = 40_000
@@ -80,12 +80,12 @@ def check_nothing_is_published(store: Path) -> None:
 
 
 def check_finished(launcher: Launcher, store: Path, failed: Run, reference: Mapping[str, bytes]) -> Run:
-    """The same command again publishes what an undisturbed run does, and repeats one shard at most."""
+    """The same command again publishes what an undisturbed run does, and repeats what one kill costs at most."""
     again = launcher.start(store, stage_b=True)
     assert again.wait() == 0, again.stderr
     assert published(LocalStore(store)) == reference
     assert sequence(LocalStore(store)) == 1
-    assert len(set(again.inferred) & set(failed.inferred)) <= SHARD
+    assert len(set(again.inferred) & set(failed.inferred)) <= LOST
     return again
 
 

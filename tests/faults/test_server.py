@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blocks.local_store import LocalStore
-from tests.faults.runs import SHARD, Launcher, Run, check_all, inferred_again, published, sequence
+from tests.faults.runs import LOST, SHARD, Launcher, Run, check_all, inferred_again, published, sequence
 from tests.servers import HOST, free_port, wait_for_http
 
 MOST_SECONDS = 840.0
@@ -74,7 +74,7 @@ def check_finished(runs: list[Run], store: LocalStore, reference: Mapping[str, b
     """The reference's bytes, once, and one shard inferred again at most."""
     assert published(store) == reference
     assert sequence(store) == 1
-    assert all(photos <= SHARD for photos in inferred_again(runs))
+    assert all(photos <= LOST for photos in inferred_again(runs))
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ where photos come from, and nothing of what an answer means.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,15 +25,46 @@ from tasks.engines.qwen.vision import Normalisation, VisionTower
 LEAVING = 0.25
 """Share of a batch's rows that must have ended before they leave it: leaving copies the keys and values of the rest."""
 
-Choose = Callable[[Tensor, Sequence[int]], Tensor]
-"""Picks the next tokens, int64 [rows], from logits [rows, vocabulary] of the photos with these numbers."""
+
+class Sampler(Protocol):
+    """Chooses tokens where the likeliest is not what is wanted."""
+
+    def samples(self, number: int, /) -> bool:
+        """Whether the answer to this photo is sampled at all."""
+        ...
+
+    def choose(self, logits: Tensor, numbers: Sequence[int], /) -> Tensor:
+        """The next tokens, int64 [rows], from logits [rows, vocabulary] of the photos with these numbers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A photo that is to be answered with at most `most` tokens; `number` is its own."""
+
+    number: int
+    photo: Patched
+    most: int
+
+
+@dataclass(slots=True)
+class _Writing:
+    """An answer under way."""
+
+    most: int
+    ids: list[int]
+
+    @property
+    def left(self) -> int:
+        """Tokens that it may still get."""
+        return self.most - len(self.ids)
+
 
 OnToken = Callable[[int, int], None]
 """Is told a photo's number and the next token of its answer."""
 
-Source = Callable[[int], Sequence[tuple[int, Patched]]]
-"""Given how many photos are being answered: the numbers of those that enter now, and the photos. None end a run in
-which none is being answered."""
+Source = Callable[[int], Sequence[Asked]]
+"""Given how many photos are being answered: those that enter now. None end a run in which none is being answered."""
 
 
 class Generator:
@@ -53,18 +85,18 @@ class Generator:
         prompt: PromptIds,
         photos: Sequence[Patched],
         most: int,
-        choose: Choose | None = None,
+        sampler: Sampler | None = None,
         on_token: OnToken | None = None,
     ) -> list[list[int]]:
         """The tokens of each photo's answer, at most `most`, all as one batch."""
-        waiting = list(enumerate(photos))
+        waiting = [Asked(number, photo, most) for number, photo in enumerate(photos)]
 
-        def source(_: int) -> list[tuple[int, Patched]]:
+        def source(_: int) -> list[Asked]:
             entering = waiting.copy()
             waiting.clear()
             return entering
 
-        found = dict(self.run(prompt, source, most, choose, on_token))
+        found = dict(self.run(prompt, source, sampler, on_token))
         return [found[number] for number in range(len(photos))]
 
     @torch.inference_mode()
@@ -72,50 +104,54 @@ class Generator:
         self,
         prompt: PromptIds,
         source: Source,
-        most: int,
-        choose: Choose | None = None,
+        sampler: Sampler | None = None,
         on_token: OnToken | None = None,
     ) -> Iterator[tuple[int, list[int]]]:
-        """Numbers and answers of the photos that `source` gives, as they end. Greedy without `choose`."""
+        """Numbers and answers of the photos that `source` gives, as they end. Greedy without `sampler`."""
         batch: Batch | None = None
         rows: list[int] = []  # the photo that each row of the batch is of
         tokens = torch.empty(0, dtype=torch.long, device=self._device)  # that each row has not been given yet
-        writing: dict[int, list[int]] = {}
+        writing: dict[int, _Writing] = {}
         while True:
             if entering := source(len(writing)):
-                numbers = [number for number, _ in entering]
-                joining, states = self._read(prompt, [photo for _, photo in entering], most)
-                written = self._pick(states, numbers, choose)
+                numbers = [one.number for one in entering]
+                joining, states = self._read(prompt, [one.photo for one in entering], max(one.most for one in entering))
+                written = self._pick(states, numbers, sampler)
                 kept = [place for place, row in enumerate(rows) if row in writing]
+                writing |= {one.number: _Writing(one.most, []) for one in entering}
                 if batch is None or not kept:
                     batch = joining
                 else:
-                    batch.join(joining, kept, most)
+                    batch.join(joining, kept, max(one.left for one in writing.values()))
                 rows, tokens = [*(rows[place] for place in kept), *numbers], torch.cat([tokens[kept], written])
-                writing |= {number: [] for number in numbers}
             elif batch is None or not writing:
                 return
             else:
                 numbers = rows
-                tokens = written = self._pick(self._step(batch, tokens), rows, choose)
+                tokens = written = self._pick(self._step(batch, tokens), rows, sampler)
             for number, token in zip(numbers, written.tolist(), strict=True):
                 if number not in writing:
                     continue
-                writing[number].append(token)
+                writing[number].ids.append(token)
                 if on_token is not None:
                     on_token(number, token)
-                if token in self._ends or len(writing[number]) == most:
-                    yield number, writing.pop(number)
+                if token in self._ends or not writing[number].left:
+                    yield number, writing.pop(number).ids
             if writing and len(writing) <= (1 - LEAVING) * len(rows):
                 kept = [place for place, row in enumerate(rows) if row in writing]
                 batch.keep(kept)
                 rows, tokens = [rows[place] for place in kept], tokens[kept]
 
-    def _pick(self, states: Tensor, numbers: Sequence[int], choose: Choose | None) -> Tensor:
-        return self._head.likeliest(states) if choose is None else choose(self._head.logits(states), numbers)
+    def _pick(self, states: Tensor, numbers: Sequence[int], sampler: Sampler | None) -> Tensor:
+        tokens = self._head.likeliest(states)
+        places = [place for place, number in enumerate(numbers) if sampler is not None and sampler.samples(number)]
+        if sampler is not None and places:
+            tokens[places] = sampler.choose(self._head.logits(states[places]), [numbers[place] for place in places])
+        return tokens
 
     def _read(self, prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[Batch, Tensor]:
-        """See the photos and read the prompt: the batch, and the states [rows, width] that the first tokens follow."""
+        """See the photos and read the prompt: the batch, with room for `most` tokens, and the states [rows, width]
+        that the first tokens follow."""
         features = self._tower(photos)
         spots = [self._spot(prompt, photo) for photo in photos]
         rows, longest = len(spots), max(spot.cells for spot in spots)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from configs.photo import DenseConfig
 from tasks.dense.discover import find_photos
 from tasks.dense.infer import Seen, caption_photos, decoding_of, read_outcome
 from tasks.dense.keys import outcome_key
-from tasks.engines.protocol import Failure, FinishReason, Request, Result
+from tasks.engines.protocol import Failure, FinishReason, Request, Results
 from tasks.images.open import decode
 from tasks.records.errors import PhotoError, RecordError
 from tasks.records.prompts import Prompt
@@ -30,10 +30,11 @@ GOOD = '{"object_1":{"desc":"BBU设备/品牌:华为","bbox_2d":[10,20,300,400]}
 class Decoding(TableEngine):
     """Decodes what it is shown."""
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+    def generate(self, requests: Iterable[Request]) -> Results:
         """A failure for each photo that cannot be decoded."""
-        for result in super().generate(requests):
-            (request,) = [request for request in requests if request.id == result.id]
+        asked = {request.id: request for request in requests}
+        for result in super().generate(asked.values()):
+            request = asked[result.id]
             try:
                 decode(request.read(), InputConfig())
             except PhotoError as error:

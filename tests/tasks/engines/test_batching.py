@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import zip_longest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engines.batching import plan_batches
+from tasks.engines.batching import pack
+from tests.builders import examples
 
 lengths = st.lists(st.integers(1, 500), max_size=60)
 
 
 @given(lengths, st.integers(1, 9), st.integers(1, 2000))
-def test_every_item_is_in_one_batch_and_no_batch_is_over_budget(sizes: list[int], items: int, tokens: int) -> None:
-    batches = plan_batches(range(len(sizes)), sizes, most_items=items, most_tokens=tokens)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(sizes)))
-    for batch in batches:
-        padded = max(sizes[index] for index in batch) * len(batch)
+@examples()
+def test_items_keep_their_order_and_no_batch_is_over_budget(sizes: list[int], items: int, tokens: int) -> None:
+    batches = list(pack(range(len(sizes)), sizes.__getitem__, most_items=items, most_tokens=tokens))
+    assert [index for batch in batches for index in batch] == list(range(len(sizes)))
+    for batch, after in zip_longest(batches, batches[1:], fillvalue=[]):
+        assert batch
         assert len(batch) <= items
-        assert padded <= tokens or len(batch) == 1
+        assert padded(batch, sizes) <= tokens or len(batch) == 1
+        if after:  # and none is smaller than it has to be
+            assert len(batch) == items or padded([*batch, after[0]], sizes) > tokens
 
 
-@given(lengths, st.integers(1, 9), st.integers(1, 2000))
-def test_longest_first_and_equal_lengths_in_order(sizes: list[int], items: int, tokens: int) -> None:
-    flat = [
-        index
-        for batch in plan_batches(range(len(sizes)), sizes, most_items=items, most_tokens=tokens)
-        for index in batch
-    ]
-    assert flat == sorted(range(len(sizes)), key=lambda index: (-sizes[index], index))
+def padded(batch: list[int], sizes: list[int]) -> int:
+    return max(sizes[index] for index in batch) * len(batch)
 
 
-def test_like_lengths_share_a_batch() -> None:
-    batches = plan_batches("abcdef", [10, 99, 11, 98, 12, 97], most_items=3, most_tokens=10_000)
-    assert batches == [["b", "d", "f"], ["e", "c", "a"]]
+def test_a_full_batch_is_given_before_more_is_drawn() -> None:
+    drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(4):
+            drawn.append(number)
+            yield number
+
+    assert next(pack(items(), lambda _: 1, most_items=2, most_tokens=100)) == [0, 1]
+    assert drawn == [0, 1]
 
 
 def test_an_item_over_the_budget_is_alone() -> None:
-    assert plan_batches("ab", [500, 5], most_items=8, most_tokens=100) == [["a"], ["b"]]
+    assert list(pack([500, 5], lambda tokens: tokens, most_items=8, most_tokens=100)) == [[500], [5]]

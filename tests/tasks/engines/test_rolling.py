@@ -65,7 +65,7 @@ def rolling(lengths: list[int], *, size: int = 4, most: int = 4096, bad: frozens
         return Row(request, lengths[int(request.id)])
 
     config = EngineConfig(batch_size=size, batch_tokens=most)
-    return Rolling(config, lambda request: lengths[int(request.id)], prepare)
+    return Rolling(config, prepare)
 
 
 @given(
@@ -90,11 +90,11 @@ def test_every_request_has_one_result_whatever_the_device_holds(
         assert len(batch) == 1 or padded(batch) <= most
 
 
-def test_longest_first_and_places_are_taken_again() -> None:
-    lengths = list(range(1, 13))
+def test_in_their_order_and_places_are_taken_again() -> None:
+    lengths = list(range(12, 0, -1))
     device = Device({str(index): 1 + index % 3 for index in range(12)}, 10_000)
     list(rolling(lengths).results(requests(12), device.answer))
-    assert [row.request.id for row in device.batches[0]] == ["11", "10", "9", "8"]
+    assert [row.request.id for row in device.batches[0]] == ["0", "1", "2", "3"]
     assert sum(map(len, device.batches)) == sum(1 + index % 3 for index in range(12))
     assert len(device.batches) < 9  # batches that wait for their slowest would take 3 * 3 steps
 
@@ -131,6 +131,6 @@ def test_what_preparing_raises_is_raised() -> None:
     def prepare(request: Request) -> Row | Failure:
         raise EngineError("not even the smallest picture fits")
 
-    queue = Rolling(EngineConfig(), lambda _: 1, prepare)
+    queue = Rolling(EngineConfig(), prepare)
     with pytest.raises(EngineError, match="smallest"):
         list(queue.results(requests(3), Device({}, 1).answer))

@@ -25,7 +25,7 @@ def requests(count: int) -> list[Request]:
 
 
 def run(batches: Batches[Row], count: int, most_items: int | None = None) -> list[str]:
-    return [result.id for result in batches.results(requests(count), most_items)]
+    return [result.id for result in batches.results(reversed(requests(count)), most_items)]
 
 
 def batches(sizes: list[int], *, bad: str = "") -> Batches[Row]:
@@ -41,7 +41,7 @@ def batches(sizes: list[int], *, bad: str = "") -> Batches[Row]:
     return Batches(EngineConfig(batch_size=4), lambda request: int(request.id) + 1, prepare, forward)
 
 
-def test_longest_first_and_in_batches() -> None:
+def test_in_batches_and_in_order() -> None:
     sizes: list[int] = []
     assert run(batches(sizes), 10) == [str(index) for index in reversed(range(10))]
     assert sizes == [4, 4, 2]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -48,6 +51,36 @@ def test_sampled_text_does_not_depend_on_batch_mates(demo: Demo, engine: Transfo
     assert texts(engine, [ask(files[2], hot)])[str(files[2])] == together[str(files[2])]
     other = texts(engine, [ask(path, Decoding(max_new_tokens=48, temperature=1.5, seed=12)) for path in files])
     assert other != together
+
+
+def test_requests_that_are_decoded_in_different_ways_are_read_as_if_each_were_alone(
+    demo: Demo, engine: TransformersEngine
+) -> None:
+    ways = [GREEDY, Decoding(4), Decoding(48, temperature=1.5, seed=3), Decoding(24, temperature=0.7, seed=4)]
+    requests = [ask(path, ways[place % 4]) for place, path in enumerate(photo_files(demo, 12))]
+    alone: dict[str, str] = {}
+    for request in requests:
+        alone |= texts(engine, [request])
+    assert texts(engine, requests) == alone
+
+
+def test_requests_are_drawn_as_there_is_room_and_no_thread_outlives_its_call(
+    demo: Demo, engine: TransformersEngine
+) -> None:
+    drawn: list[str] = []
+
+    def feed() -> Iterator[Request]:
+        for number in range(60):
+            drawn.append(str(number))
+            yield replace(ask(photo_files(demo, 12)[number % 12], Decoding(2)), id=str(number))
+
+    results = engine.generate(feed())
+    assert isinstance(next(results), Completion)
+    # A batch of eight, two more that are prepared ahead, and the request that is drawn for the next.
+    assert len(drawn) <= 3 * 8 + 1
+    results.close()
+    assert len(drawn) <= 3 * 8 + 1
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("prepare")]
 
 
 def test_finish_reason_and_token_counts(demo: Demo, engine: TransformersEngine) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result
+from tasks.engines.protocol import Completion, Failure, FinishReason, Request, Result, Results
 from tasks.records.errors import PhotoError
 
 Answer = tuple[str, FinishReason]
@@ -28,10 +28,14 @@ class TableEngine:
         """Every request of one photo."""
         return [request for call in self.calls for request in call if request.id == key]
 
-    def generate(self, requests: Sequence[Request]) -> Iterator[Result]:
+    def length(self, request: Request) -> int:
+        """All are alike."""
+        return 1
+
+    def generate(self, requests: Iterable[Request]) -> Results:
         """One result a request, the last request first."""
         self.calls.append(list(requests))
-        for request in reversed(requests):
+        for request in reversed(self.calls[-1]):
             try:
                 data = request.read()
             except PhotoError as error:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing, StoreDenied, StoreUnavailable
 from configs.parts import GenerationConfig, LadderConfig
-from tasks.records.errors import PhotoError
+from tasks.engines.protocol import Completion, Request, Results
+from tasks.records.errors import EngineError, PhotoError
 from tasks.records.outcomes import lasts
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
-from tasks.summaries.infer import Asking, Outcome, summarise
-from tests.builders import make_item, make_photo, sha
+from tasks.summaries.infer import Asking, Outcome, Reading
+from tests.builders import examples, make_item, make_photo, sha
 from tests.tasks.summaries.table_engine import Answer, TableEngine
 
 GOOD, BAD, CUT = ("BBU设备×1", "stop"), ("BBU设备", "stop"), ("BBU设备×1", "length")
@@ -43,7 +47,7 @@ def run(
             raise PhotoError(Reason.TRUNCATED_IMAGE, "cut off")
         return key.encode()
 
-    outcomes = summarise(work, engine, asking, read_photo, lambda: counted.append(None))
+    outcomes = Reading(engine, asking, read_photo).outcomes(work, lambda: counted.append(None))
     assert [outcome.work_key for outcome in outcomes] == sorted(item.work_key for item in work)
     by_key = {outcome.work_key: outcome for outcome in outcomes}
     return [by_key[item.work_key] for item in work], engine, work, len(counted)
@@ -71,11 +75,11 @@ def test_a_request_carries_prompt_decoding_photo_and_size() -> None:
     assert request.read() == work[0].photo.key.encode()
 
 
-def test_a_bad_summary_is_asked_again_alone_until_it_is_good() -> None:
+def test_a_bad_summary_is_asked_again_until_it_is_good() -> None:
     outcomes, engine, work, counted = run([[GOOD], [BAD, BAD, GOOD], [GOOD], [BAD, GOOD]])
     assert [outcome.attempts for outcome in outcomes if isinstance(outcome, Summarised)] == [1, 3, 1, 2]
     assert all(outcome.ok for outcome in outcomes)
-    assert [len(call) for call in engine.calls] == [4, 1, 1, 1]
+    assert [len(call) for call in engine.calls] == [4, 2, 1]
     assert counted == 4
     rungs = [request.decoding for request in engine.asked(work[1].work_key)]
     assert [(rung.temperature, rung.seed) for rung in rungs] == [(0.0, 7), (0.0, 8), (0.4, 9)]
@@ -126,7 +130,7 @@ def test_a_photo_that_goes_bad_between_two_rungs_has_its_reason() -> None:
             raise PhotoError(Reason.CORRUPT_IMAGE, "changed")
         return key.encode()
 
-    (outcome,) = summarise([item], engine, ASKING, read_photo)
+    (outcome,) = Reading(engine, ASKING, read_photo).outcomes([item])
     assert isinstance(outcome, Failed)
     assert outcome.reason is Reason.CORRUPT_IMAGE
     assert len(reads) == 2
@@ -138,33 +142,162 @@ def test_a_store_that_fails_ends_the_shard() -> None:
 
     (item,) = items(1)
     with pytest.raises(StoreUnavailable):
-        summarise([item], TableEngine({item.work_key: [GOOD]}), ASKING, read_photo)
+        Reading(TableEngine({item.work_key: [GOOD]}), ASKING, read_photo).outcomes([item])
+
+
+class Rolling(TableEngine):
+    """Draws so many requests ahead of the one that it answers, and keeps their order."""
+
+    def __init__(self, answers: Mapping[str, Sequence[Answer]], depth: int) -> None:
+        super().__init__(answers)
+        self.depth = depth
+        self.drawn: list[str] = []
+        self.closed_early = 0
+
+    def generate(self, requests: Iterable[Request]) -> Results:
+        """One result a request, in order."""
+        self.calls.append([])
+        waiting: deque[Request] = deque()
+        given = iter(requests)
+        try:
+            while True:
+                while len(waiting) <= self.depth and (request := next(given, None)) is not None:
+                    self.drawn.append(request.id)
+                    waiting.append(request)
+                if not waiting:
+                    return
+                self.calls[-1].append(request := waiting.popleft())
+                told = self.answers[request.id]
+                text, finish_reason = told[min(len(self.asked(request.id)), len(told)) - 1]
+                yield Completion(request.id, text, finish_reason, 100, 6, len(text), 640, 480, 96, 64)
+        except GeneratorExit:
+            self.closed_early += 1
+            raise
+
+
+def shards_of(sizes: Sequence[int]) -> list[list[WorkItem]]:
+    """Shards of different photos."""
+    work = iter(items(sum(sizes)))
+    return [[next(work) for _ in range(size)] for size in sizes]
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=6).flatmap(
+        lambda sizes: st.tuples(
+            st.just(sizes), st.lists(st.integers(0, 4), min_size=sum(sizes), max_size=sum(sizes)), st.integers(0, 9)
+        )
+    )
+)
+@examples()
+def test_shards_are_read_as_if_each_were_alone_whatever_is_begun_before_its_time(
+    told: tuple[list[int], list[int], int],
+) -> None:
+    sizes, bad, depth = told
+    shards = shards_of(sizes)
+    work = [item for shard in shards for item in shard]
+    answers = {item.work_key: [*[BAD] * times, GOOD] for item, times in zip(work, bad, strict=True)}
+    engine, place, counted = Rolling(answers, depth), [0], [0]
+
+    def following(after: int) -> list[WorkItem] | None:
+        at = place[0] + 1 + after
+        return shards[at] if at < len(shards) else None
+
+    def count() -> None:
+        counted[0] += 1
+
+    reading = Reading(engine, ASKING, str.encode, following)
+    for at, shard in enumerate(shards):
+        place[0], counted[0] = at, 0
+        alone = Reading(Rolling(answers, 0), ASKING, str.encode).outcomes(shard)
+        assert reading.outcomes(shard, count) == alone
+        assert counted[0] == len(shard)
+    drawn = [engine.drawn.count(item.work_key) for item in work]
+    assert drawn == [min(times, 3) + 1 for times in bad]
+    assert len(engine.calls) == 1 or any(bad) or len(shards) > 3
+
+
+def test_the_next_shard_is_begun_while_this_one_is_answered_and_no_sooner() -> None:
+    shards = shards_of([8, 8, 8])
+    engine = Rolling({item.work_key: [GOOD] for shard in shards for item in shard}, depth=3)
+    asked: list[int] = []
+
+    def following(after: int) -> list[WorkItem] | None:
+        asked.append(len(engine.calls[0]))
+        return shards[1] if after == 0 else None
+
+    reading = Reading(engine, ASKING, str.encode, following)
+    reading.outcomes(shards[0])
+    assert asked == [5]  # the last of eight was drawn for the fifth
+    assert engine.drawn[8:] == [item.work_key for item in shards[1][: len(engine.drawn) - 8]]
+    assert len(engine.drawn) > 8
+    reading.outcomes(shards[1])
+    assert len(engine.calls) == 1
+
+
+def test_no_more_than_two_shards_are_begun_before_their_time() -> None:
+    shards = shards_of([1] * 9)
+    engine = Rolling({item.work_key: [GOOD] for shard in shards for item in shard}, depth=100)
+    reading = Reading(engine, ASKING, str.encode, lambda after: shards[1 + after])
+    reading.outcomes(shards[0])
+    assert engine.drawn == [shard[0].work_key for shard in shards[:3]]
+
+
+def test_another_shard_than_the_one_that_was_begun_is_read_all_the_same() -> None:
+    shards = shards_of([4, 4, 4])
+    engine = Rolling({item.work_key: [GOOD] for shard in shards for item in shard}, depth=9)
+    reading = Reading(engine, ASKING, str.encode, lambda after: shards[1] if after == 0 else None)
+    assert len(reading.outcomes(shards[0])) == 4
+    assert {outcome.work_key for outcome in reading.outcomes(shards[2])} == {item.work_key for item in shards[2]}
+    assert engine.closed_early == 1
+    reading.close()
+
+
+def test_after_an_error_nothing_of_what_was_begun_is_left() -> None:
+    first, second = shards_of([3, 3])
+    engine = Rolling({item.work_key: [GOOD] for item in first}, depth=1)
+    del engine.answers[first[2].work_key]  # type: ignore[attr-defined]
+    reading = Reading(engine, ASKING, str.encode, lambda after: second if after == 0 else None)
+    with pytest.raises(KeyError):
+        reading.outcomes(first)
+    engine.answers = {item.work_key: [GOOD] for item in [*first, *second]}
+    assert all(outcome.ok for outcome in reading.outcomes(first))
+    assert all(outcome.ok for outcome in reading.outcomes(second))
+
+
+def test_an_engine_that_leaves_out_photos_is_an_error() -> None:
+    class Forgetful(TableEngine):
+        def generate(self, requests: Iterable[Request]) -> Results:
+            yield from super().generate(list(requests)[:1])
+
+    work = items(3)
+    engine = Forgetful({item.work_key: [GOOD] for item in work})
+    with pytest.raises(EngineError, match="engine table left 2 photos without an answer"):
+        Reading(engine, ASKING, str.encode).outcomes(work)
 
 
 def test_the_same_photo_twice_is_asked_once() -> None:
     (item,) = items(1)
     engine = TableEngine({item.work_key: [GOOD]})
-    assert len(summarise([item, item], engine, ASKING, str.encode)) == 1
+    assert len(Reading(engine, ASKING, str.encode).outcomes([item, item])) == 1
     assert len(engine.calls[0]) == 1
 
 
 def test_a_photo_whose_size_is_not_known_is_asked_without_one() -> None:
     item = make_item(replace(items(1)[0].photo, width=0, height=0))
     engine = TableEngine({item.work_key: [GOOD]})
-    summarise([item], engine, ASKING, str.encode)
+    Reading(engine, ASKING, str.encode).outcomes([item])
     assert engine.calls[0][0].size is None
 
 
 def test_no_photo_is_no_outcome() -> None:
-    assert summarise([], TableEngine({}), ASKING, str.encode) == []
+    assert Reading(TableEngine({}), ASKING, str.encode).outcomes([]) == []
 
 
 def test_a_photo_that_was_written_anew_since_it_was_verified_is_not_summarised_and_not_remembered() -> None:
     first, second = items(2)
     engine = TableEngine({item.work_key: [GOOD] for item in (first, second)})
-    outcomes = summarise(
-        [first, second], engine, ASKING, lambda key: b"other" if key == first.photo.key else key.encode()
-    )
+    reading = Reading(engine, ASKING, lambda key: b"other" if key == first.photo.key else key.encode())
+    outcomes = reading.outcomes([first, second])
     by_key = {outcome.work_key: outcome for outcome in outcomes}
     assert by_key[first.work_key].reason is Reason.CHANGED
     assert not lasts(by_key[first.work_key])
@@ -181,7 +314,8 @@ def test_a_photo_that_went_away_since_it_was_verified_costs_no_other(error: Exce
             raise error
         return key.encode()
 
-    by_key = {outcome.work_key: outcome for outcome in summarise([first, second], engine, ASKING, read_photo)}
+    outcomes = Reading(engine, ASKING, read_photo).outcomes([first, second])
+    by_key = {outcome.work_key: outcome for outcome in outcomes}
     assert by_key[first.work_key].reason is Reason.UNREADABLE
     assert not lasts(by_key[first.work_key])
     assert by_key[second.work_key].ok

@@ -197,15 +197,15 @@ def test_each_shard_has_the_size_that_is_asked_for_before_it() -> None:
 @pytest.mark.parametrize(
     ("changed", "rate", "wanted"),
     [
-        ({}, 0.0, 64),  # two batches of 32
+        ({}, 0.0, 128),  # four batches of 32
         ({}, 12.5, 750),
-        ({}, 0.05, 64),  # a slow device still fills its batches
+        ({}, 0.05, 128),  # a slow device still fills its batches
         ({}, 1e9, 2048),
         ({"shard_seconds": 30}, 12.5, 375),
         ({"shard_photos": 3}, 0.0, 3),
         ({"shard_photos": 3}, 12.5, 3),
         ({"devices": ("cuda:0", "cuda:1", "cuda:2")}, 30.0, 600),
-        ({"engine": {"batch_size": 200}}, 1.0, 400),
+        ({"engine": {"batch_size": 200}}, 1.0, 800),
     ],
 )
 def test_a_shard_is_as_large_as_fills_its_time(changed: dict[str, Any], rate: float, wanted: int) -> None:

@@ -14,7 +14,7 @@ from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
 from tasks.engines.qwen.batch import Batch
-from tasks.engines.qwen.generator import Generator
+from tasks.engines.qwen.generator import Asked, Generator
 from tasks.engines.qwen.patches import Patched, cut
 from tasks.engines.qwen.vision import Normalisation
 from tests.demo import Demo
@@ -92,11 +92,17 @@ def test_rows_may_leave_at_once_or_never(
     monkeypatch.setattr(module, "LEAVING", leaving)
     sizes: list[int] = []
 
-    def choose(logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
-        sizes.append(len(rows))
-        return logits.argmax(-1)
+    class Likeliest:
+        """Chooses what is chosen without it."""
 
-    assert generator.answers(prompt, patched, MOST, choose) == expected
+        def samples(self, number: int) -> bool:
+            return True
+
+        def choose(self, logits: torch.Tensor, numbers: Sequence[int]) -> torch.Tensor:
+            sizes.append(len(numbers))
+            return logits.argmax(-1)
+
+    assert generator.answers(prompt, patched, MOST, Likeliest()) == expected
     assert sizes[0] == len(patched)
     assert (sizes[-1] == sizes[0]) == (leaving == 1.0)
 
@@ -135,13 +141,17 @@ def test_photos_join_a_batch_as_others_leave_it(
     size: int,
     least: int,
 ) -> None:
-    """From the smallest photo to the largest, which then has to find room beside answers that are long under way."""
-    order = sorted(range(len(patched)), key=lambda number: patched[number].patches.shape[0])
-    waiting = [(number, patched[number]) for number in (order * 2)[: 4 * size]]
-    asked = [(place, photo) for place, (_, photo) in enumerate(waiting)]
+    """From the smallest photo to the largest, which then has to find room beside answers that are long under way.
+
+    Every third photo may have few tokens only.
+    """
+    order = (sorted(range(len(patched)), key=lambda number: patched[number].patches.shape[0]) * 2)[: 4 * size]
+    limits = [5 if place % 3 == 1 else MOST for place in range(len(order))]
+    waiting = list(zip(order, limits, strict=True))
+    asked = [Asked(place, patched[number], most) for place, (number, most) in enumerate(waiting)]
     inside: list[int] = []
 
-    def source(rows: int) -> list[tuple[int, Patched]]:
+    def source(rows: int) -> list[Asked]:
         inside.append(rows)
         if rows and size - rows < least:
             return []
@@ -149,8 +159,8 @@ def test_photos_join_a_batch_as_others_leave_it(
         del asked[: size - rows]
         return entering
 
-    found = dict(generator.run(prompt, source, MOST))
-    assert [found[place] for place in range(len(waiting))] == [expected[number] for number, _ in waiting]
+    found = dict(generator.run(prompt, source))
+    assert [found[place] for place in range(len(waiting))] == [expected[number][:most] for number, most in waiting]
     assert max(inside) == size
 
 
@@ -165,14 +175,14 @@ def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
         return step(batch, tokens)
 
     monkeypatch.setattr(generator, "_step", measured)
-    asked = list(enumerate(patched * 2))
+    asked = [Asked(number, photo, 12) for number, photo in enumerate(patched * 2)]
 
-    def source(rows: int) -> list[tuple[int, Patched]]:
+    def source(rows: int) -> list[Asked]:
         entering = asked[: 3 - rows]
         del asked[: 3 - rows]
         return entering
 
-    assert len(dict(generator.run(prompt, source, 12))) == 2 * len(patched)
+    assert len(dict(generator.run(prompt, source))) == 2 * len(patched)
     cells = max(photo.patches.shape[0] // 4 for photo in patched)
     assert max(lengths) <= len(prompt) + cells + 2 * 12
 
