@@ -43,7 +43,7 @@ def run(seconds: float, texts: dict[str, str], **phases: float) -> dict[str, Any
 
 
 def test_the_report_has_medians_ratios_and_the_share_of_same_texts(tmp_path: Path) -> None:
-    ways = contenders([8], flow=True)
+    ways = contenders([8], flow=True, long_prompt=False)
     assert [way.way for way in ways] == ["one", "groups", "swift", "engine", "engine", "flow"]
     texts = {"a": "x", "b": "y"}
     ways[0].rounds = [run(4.0, texts), run(2.0, texts), run(1.0, texts)]

@@ -43,11 +43,13 @@ class Contender:
         return [photos / one["seconds"] for one in self.rounds]
 
 
-def contenders(batches: list[int], flow: bool) -> list[Contender]:
+def contenders(batches: list[int], flow: bool, long_prompt: bool) -> list[Contender]:
     """All ways, the reference first."""
     found = [Contender(REFERENCE, "one", 1), Contender("batches within a group", "groups", max(batches))]
     for way, title in (("swift", "ms-swift"), ("engine", "our engine")):
         found += [Contender(f"{title}, batch {batch}", way, batch) for batch in batches]
+    if long_prompt:
+        found.append(Contender("our engine, prompt read for every photo", "unshared", max(batches)))
     if flow:
         found += [
             Contender(f"{title}, {{}} photos", way, max(batches), large=True)
@@ -66,14 +68,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--phases", action="store_true", help="time phases instead of ways: slower, one round")
-    parser.add_argument("--only", nargs="+", help="ways to run, of: one groups swift engine flow")
+    parser.add_argument("--only", nargs="+", help="ways to run, of: one groups swift engine unshared flow")
     parser.add_argument("--root", type=Path, default=Path(".cache/throughput"))
     parser.add_argument("--out", type=Path, default=Path(".bench"))
     options = parser.parse_args()
     setting = SETTINGS[options.config]
     checkpoint = checkpoint_of(setting, options.root)
     folders = {count: options.root / f"photos-{options.config}-{count}" for count in (options.photos, options.large)}
-    ways = contenders(sorted(options.batches), bool(options.large))
+    ways = contenders(sorted(options.batches), bool(options.large), bool(setting.prompt_tokens))
     if options.only:
         ways = [way for way in ways if way.way in options.only]
     for way in ways:

@@ -15,8 +15,8 @@ from tests.benchmarks.throughput.checkpoints import SETTINGS
 from tests.benchmarks.throughput.phases import Clock, watch_flow, watch_ours, watch_published
 from tests.benchmarks.throughput.workload import make_input
 
-WARM = 4
-"""Groups read before the clock starts: what is set up once belongs to the start."""
+WARM = 20
+"""Photos read before the clock starts: what is set up once belongs to the start."""
 
 
 def main() -> int:
@@ -47,11 +47,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     setting = SETTINGS[options.setting]
     groups = make_input(options.photos, options.count, setting.sides)
     way: Any = WAYS[options.way](Asked(setting, options.checkpoint, options.device, options.batch))
-    warm = groups if options.way == "flow" else groups[:WARM]
-    way.read(warm)
+    way.read(make_input(options.photos.with_name(f"{options.photos.name}-warm"), WARM, setting.sides))
     started = time.perf_counter() - began
     clock = Clock()
-    if options.phases and options.way == "engine":
+    if options.phases and options.way in ("engine", "unshared"):
         watch_ours(clock, way.engine)
     elif options.phases and options.way == "flow":
         watch_flow(clock)

@@ -1,7 +1,8 @@
 """The ways to read photos that are compared. Each loads the same checkpoint and gives one text a photo.
 
 `one` and `groups` are what the published scripts do: the checkpoint's processor and `generate`, for one photo at a
-time, or for the photos of a group. `swift` is ms-swift's own engine. `engine` is ours, and `flow` is all of Stage-A.
+time, or for the photos of a group. `swift` is ms-swift's own engine. `engine` is ours, `unshared` is ours
+without the keys and values that all photos of a prompt share, and `flow` is all of Stage-A.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from flows.terminal import embedded
 from tasks.engines.answers import read_answer
 from tasks.engines.loading import end_tokens, load_model, load_processor, pick_device
 from tasks.engines.photos import Bounds, Scaler
-from tasks.engines.protocol import Completion, Decoding, Request
+from tasks.engines.prompting import PromptIds
+from tasks.engines.protocol import Completion, Decoding, Request, longest_first
+from tasks.engines.qwen.batch import Batch
+from tasks.engines.qwen.patches import Patched
 from tasks.engines.transformers import TransformersEngine
 from tasks.publishing.keys import records_name
 from tasks.records.prompts import Prompt
@@ -189,8 +193,24 @@ class Ours:
     def read(self, groups: Groups) -> Texts:
         """See `Way.read`."""
         requests = [self.asked.request(item) for group in groups for item in group]
-        results = list(self.engine.generate(requests))
+        results = list(self.engine.generate(longest_first(self.engine, requests)))
         return {result.id: result.text for result in results if isinstance(result, Completion)}
+
+
+class Unshared(Ours):
+    """Our engine, which here reads what comes before the photo once for each photo, and not once a prompt."""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        generator = self.engine._generator
+        read = generator._read
+
+        def anew(prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[Batch, torch.Tensor]:
+            ids = torch.tensor([prompt.before] * len(photos), device=self.engine._device)
+            generator._language(input_ids=ids, use_cache=True)
+            return read(prompt, photos, most)
+
+        generator._read = anew  # type: ignore[method-assign]
 
 
 class Flow:
@@ -233,5 +253,6 @@ WAYS: dict[str, Callable[[Asked], Way]] = {
     "groups": ByGroup,
     "swift": Swift,
     "engine": Ours,
+    "unshared": Unshared,
     "flow": Flow,
 }
