@@ -66,11 +66,13 @@ def parse(args: list[str]) -> Any:
 def run_stage_a(given: dict[str, Any], profile: str | None) -> dict[str, Any]:
     """Run the Stage-A flow for a person at a terminal and return its summary. Raises ConfigError or whatever ended
     the run."""
-    load_stage_a(given, profile)  # every fault, before Prefect or torch is imported
+    config = load_stage_a(given, profile)  # every fault, before Prefect or torch is imported
     with embedded():
         from flows.stage_a import stage_a
+        from tasks.engines.open import import_ahead
         from tasks.records.progress import listening
 
+        import_ahead(config.engine.kind)  # while Prefect starts a server inside, and photos are verified
         with progress_bar() as listener, listening(listener):
             summary: dict[str, Any] = stage_a(**given, profile=profile)
     return summary

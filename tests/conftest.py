@@ -10,16 +10,13 @@ import pytest
 pytest_plugins = ["tests.servers", "tests.demo", "tests.deploy", "tests.merging"]
 
 _TESTS = Path(__file__).parent
-_TOGETHER = {
-    "faults": ("faults",),
-    "model": ("flows", "tasks/checkpoints", "tasks/engines", "tasks/dense"),
-}
-"""Folders whose tests run in one process of several: what they share takes long to set up. All others are a third."""
+_TOGETHER = ("faults", "flows", "infra", "tasks/checkpoints", "tasks/engines", "tasks/dense")
+"""Folders whose tests run in one process of several: what they share takes long to set up. All others are one more."""
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Tell xdist what keeps together, for `--dist loadgroup`."""
     for item in items:
         place = item.path.relative_to(_TESTS).as_posix()
-        found = (name for name, folders in _TOGETHER.items() if place.startswith(folders))
+        found = (folder for folder in _TOGETHER if place.startswith(folder))
         item.add_marker(pytest.mark.xdist_group(next(found, "others")))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prefect_aws import AwsCredentials
 
 HOST = "127.0.0.1"
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
@@ -46,6 +47,17 @@ def open_engine(spec: EngineSpec) -> Engine:
         return _held[spec]
 
 
+def import_ahead(kind: str) -> None:
+    """Begin to import an engine's libraries in a thread: for whoever has to wait for something else first."""
+
+    def load() -> None:
+        with suppress(Exception):  # whatever it is, opening the engine raises it where it is heard
+            _engine_class(kind)
+
+    # No daemon: a process that ends while a library is half imported may crash.
+    threading.Thread(target=load, name="import-engine").start()
+
+
 def close_engine(spec: EngineSpec) -> None:
     """Close the engine for `spec`, if there is one."""
     with _lock:
@@ -67,25 +79,15 @@ def _close(spec: EngineSpec) -> None:
 def _open(spec: EngineSpec) -> Engine:
     if spec.engine.kind == "endpoint":
         from blocks.api_key import api_key
-        from tasks.engines.endpoint import EndpointEngine
 
-        return EndpointEngine(
+        return _engine_class(spec.engine.kind)(
             spec.checkpoint,
             api_key=api_key(spec.engine.endpoint),
             model=spec.model,
             engine=spec.engine,
             inputs=spec.inputs,
         )
-    local: Callable[..., Engine]
-    if spec.engine.kind == "swift":
-        from tasks.engines.swift import SwiftEngine
-
-        local = SwiftEngine
-    else:
-        from tasks.engines.transformers import TransformersEngine
-
-        local = TransformersEngine
-    return local(
+    return _engine_class(spec.engine.kind)(
         spec.checkpoint,
         spec.adapters,
         device=spec.device,
@@ -93,3 +95,17 @@ def _open(spec: EngineSpec) -> Engine:
         engine=spec.engine,
         inputs=spec.inputs,
     )
+
+
+def _engine_class(kind: str) -> Callable[..., Engine]:
+    if kind == "endpoint":
+        from tasks.engines.endpoint import EndpointEngine
+
+        return EndpointEngine
+    if kind == "swift":
+        from tasks.engines.swift import SwiftEngine
+
+        return SwiftEngine
+    from tasks.engines.transformers import TransformersEngine
+
+    return TransformersEngine

@@ -35,9 +35,11 @@ class Asking:
 
 @dataclass(slots=True)
 class _Part:
-    """A shard that was begun: its photos as they were given, and what became of those that are done."""
+    """A shard that was begun: its photos as they were given, how many different ones they are, and what became of
+    those that are done."""
 
     items: Sequence[WorkItem]
+    photos: int
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
 
@@ -94,7 +96,7 @@ class Reading:
                 for _ in range(len(part.outcomes) - told):
                     on_photo()
                 told = len(part.outcomes)
-                if not any(one.part is part for one in self._open.values()):
+                if told == part.photos:
                     break
                 self._take(self._next())
         except BaseException:
@@ -116,9 +118,10 @@ class Reading:
         self._results = _none()
 
     def _add(self, items: Sequence[WorkItem]) -> None:
-        part = _Part(items)
+        by_key = {item.work_key: item for item in items}
+        part = _Part(items, len(by_key))
         self._parts.append(part)
-        fresh = {item.work_key: _Open(item, part) for item in items}
+        fresh = {key: _Open(item, part) for key, item in by_key.items()}
         self._open |= fresh
         self._waiting.extend(longest_first(self.engine, [self._request(one) for one in fresh.values()]))
 

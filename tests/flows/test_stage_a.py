@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderCon
 from configs.stores import S3Options
 from flows.stage_a import stage_a
 from tasks.engines.open import close_engines
+from tasks.engines.protocol import Request, Results
+from tasks.engines.transformers import TransformersEngine
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import latest_key, records_name, split_manifest_uri
 from tasks.publishing.lease import MissionLease
@@ -134,13 +137,23 @@ def test_the_run_again_infers_nothing_and_publishes_nothing(given: dict[str, Any
     assert after == before
 
 
-def test_batch_size_and_shard_size_change_no_byte(
-    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path
+def test_batch_size_and_shard_size_change_no_byte_and_shards_are_read_without_a_gap(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    generate = TransformersEngine.generate
+    calls: list[Results] = []
+
+    def counted(self: TransformersEngine, requests: Iterable[Request]) -> Results:
+        calls.append(generate(self, requests))
+        return calls[-1]
+
+    monkeypatch.setattr(TransformersEngine, "generate", counted)
     changed = {**given, "engine": EngineConfig(batch_size=2, prepare_workers=1), "shard_photos": 4}
     other = stage_a(**changed, store=str(tmp_path))
     assert other["inferred"] == local_run["inferred"]
     assert run_files(other) == run_files(local_run)
+    assert len(list(tmp_path.glob("stage_a/*/shards/*.jsonl"))) >= 3
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("server", ["moto_server", "rclone_server"])

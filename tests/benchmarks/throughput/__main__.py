@@ -117,7 +117,7 @@ def _measure(way: Contender, options: argparse.Namespace, checkpoint: Path, phot
 def _said(run: dict[str, Any], count: int) -> str:
     if "trouble" in run:
         return str(run["trouble"])
-    return f"{count / run['seconds']:.1f} photos a second ({run['seconds']:.1f} s, start {run['start_seconds']:.1f} s)"
+    return f"{count / run['seconds']:.3g} photos a second ({run['seconds']:.1f} s, start {run['start_seconds']:.1f} s)"
 
 
 def _report(ways: list[Contender], options: argparse.Namespace) -> dict[str, Any]:
@@ -190,8 +190,8 @@ def _show(report: dict[str, Any]) -> None:
         low, high = row["spread"]
         table.add_row(
             row["way"],
-            f"{row['photos_per_second']:.1f}",
-            f"{low:.1f}-{high:.1f}",
+            f"{row['photos_per_second']:.3g}",
+            f"{low:.3g}-{high:.3g}",
             ratio,
             f"{row['same_text']:.1%}",
             f"{row['start_seconds']:.1f}",

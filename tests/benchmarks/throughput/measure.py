@@ -15,7 +15,7 @@ from tests.benchmarks.throughput.checkpoints import SETTINGS
 from tests.benchmarks.throughput.phases import Clock, watch_flow, watch_ours, watch_published
 from tests.benchmarks.throughput.workload import make_input
 
-WARM = 20
+WARM = 8
 """Photos read before the clock starts: what is set up once belongs to the start."""
 
 

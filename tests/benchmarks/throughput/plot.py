@@ -39,7 +39,7 @@ def _rates(axes: Any, rows: list[dict[str, Any]], report: dict[str, Any]) -> Non
         [row["spread"][1] - rate for rate, row in zip(rates, rows, strict=True)],
     ]
     bars = axes.barh(names, rates, xerr=errors, color=["#2b7a78" if "our" in name else "#9aa5b1" for name in names])
-    labels = [f"{row['photos_per_second']:.1f}" + (f"  ({row['ratio']:.2f}x)" if row["ratio"] else "") for row in rows]
+    labels = [f"{row['photos_per_second']:.3g}" + (f"  ({row['ratio']:.2f}x)" if row["ratio"] else "") for row in rows]
     axes.bar_label(bars, labels, padding=6, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.3 * max(row["spread"][1] for row in rows))
@@ -63,5 +63,5 @@ def _phases(axes: Any, rows: list[dict[str, Any]]) -> None:
         whole = 1000 * row["seconds"] / row["photos"]
         axes.plot([whole, whole], [place - 0.4, place + 0.4], color="black", linewidth=2)
     axes.invert_yaxis()
-    axes.set_xlabel("milliseconds a photo; the black mark is the whole, hatched phases run in threads in our engine")
+    axes.set_xlabel("milliseconds a photo (black mark: the whole; hatched: in threads in our engine)")
     axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.25))

@@ -70,3 +70,21 @@ def test_importing_it_loads_no_model_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_libraries_are_imported_ahead_in_a_thread_that_says_nothing(broken: bool) -> None:
+    script = f"""
+import sys, threading
+from tasks.engines.open import import_ahead
+assert "torch" not in sys.modules
+if {broken}:
+    sys.modules["torch"] = None
+import_ahead("transformers")
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join()
+print("tasks.engines.transformers" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (str(not broken), "")
