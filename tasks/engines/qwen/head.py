@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.engines.qwen.screen import Screen, has_fast_bfloat16
+
 _BLOCK = 4096
 """Tokens of the vocabulary at a time."""
 
@@ -26,6 +28,7 @@ class Head:
         self._layer = layer
         plain = type(layer) is nn.Linear and layer.bias is None  # no adapter, not quantised
         self._blocks = plain and layer.weight.device.type == "cpu" and layer.weight.dtype == torch.float32
+        self._screen = Screen(layer.weight.detach()) if self._blocks and has_fast_bfloat16() else None
 
     def logits(self, states: Tensor) -> Tensor:
         """States [rows, width] to logits [rows, vocabulary]."""
@@ -36,6 +39,8 @@ class Head:
         """The likeliest token of each row, the first of equals, int64 [rows]."""
         if not self._blocks:
             return self.logits(states).argmax(-1)
+        if self._screen is not None and (found := self._screen.likeliest(states)) is not None:
+            return found
         columns = states.T.contiguous()
         weight = self._layer.weight
         if len(states) <= _FEW:
