@@ -33,8 +33,9 @@ demo: $(READY) ## read the demo photos and publish their summaries
 ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200
 	$(DEMO_ENV) $(BIN)/prefect server start
 
+# Half of the suite waits for servers and children: two processes, of one thread each, use two cores best.
 test: $(READY) ## the default test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 faults: $(READY) ## kills, races, full disks, dead servers: all of them, for an hour
 	FIELDCHECK_FUZZ=1 $(BIN)/python -m pytest tests/faults tests/tasks/dense/test_fuzz.py -m "slow or not slow"

@@ -220,13 +220,15 @@ def test_the_next_shard_is_begun_while_this_one_is_answered_and_no_sooner() -> N
     shards = shards_of([8, 8, 8])
     engine = Rolling({item.work_key: [GOOD] for shard in shards for item in shard}, depth=3)
     asked: list[int] = []
+    left = shards[1:2]
 
     def following(after: int) -> list[WorkItem] | None:
         asked.append(len(engine.calls[0]))
-        return shards[1] if after == 0 else None
+        return left[after] if after < len(left) else None
 
     reading = Reading(engine, ASKING, str.encode, following)
     reading.outcomes(shards[0])
+    left.clear()
     assert asked == [5]  # the last of eight was drawn for the fifth
     assert engine.drawn[8:] == [item.work_key for item in shards[1][: len(engine.drawn) - 8]]
     assert len(engine.drawn) > 8
@@ -256,11 +258,13 @@ def test_after_an_error_nothing_of_what_was_begun_is_left() -> None:
     first, second = shards_of([3, 3])
     engine = Rolling({item.work_key: [GOOD] for item in first}, depth=1)
     del engine.answers[first[2].work_key]  # type: ignore[attr-defined]
-    reading = Reading(engine, ASKING, str.encode, lambda after: second if after == 0 else None)
+    left = [second]
+    reading = Reading(engine, ASKING, str.encode, lambda after: left[after] if after < len(left) else None)
     with pytest.raises(KeyError):
         reading.outcomes(first)
     engine.answers = {item.work_key: [GOOD] for item in [*first, *second]}
     assert all(outcome.ok for outcome in reading.outcomes(first))
+    left.clear()
     assert all(outcome.ok for outcome in reading.outcomes(second))
 
 
