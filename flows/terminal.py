@@ -28,7 +28,8 @@ def embedded() -> Iterator[None]:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_our_tracebacks)
     try:
-        yield
+        with _without_heartbeats():
+            yield
     except Exception as error:
         if not _is_of_prefect_gone(error):
             raise
@@ -36,6 +37,18 @@ def embedded() -> Iterator[None]:
             f"the Prefect API does not answer ({type(error).__name__}): check PREFECT_API_URL and that the server is "
             "up, and run the same command again; what was summarised is kept"
         ) from error
+
+
+@contextmanager
+def _without_heartbeats() -> Iterator[None]:
+    """A server inside has nobody who watches heartbeats, and each flow waits a second for its own to stop."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+
+    if get_current_settings().api.url:
+        yield
+        return
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _without_our_tracebacks(record: logging.LogRecord) -> bool:
