@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -25,7 +24,7 @@ from tasks.records.work import Shard
 from tasks.summaries.lane import DeviceLane
 from tasks.summaries.task import Plan, infer_shard
 
-L = TypeVar("L", bound=Lane[Any])
+L = TypeVar("L", bound=Lane[tuple[int, Any]])
 R = TypeVar("R")
 
 
@@ -36,7 +35,7 @@ def infer_here(
 
     Raises EngineError or StoreError; ConfigError if there is no such limit.
     """
-    given = Given(shards)
+    given = Given(enumerate(shards, start=1))
     lanes = [DeviceLane(device, given) for device in config.fleet]
     with holding_slots(config.slots):
         try:
@@ -78,34 +77,30 @@ def over_lanes(
     here: Callable[[int, Any, L], R],
     submitted: Callable[[int, Any, L], PrefectFuture[R]],
 ) -> list[R]:
-    """The result of each item of the lanes, in the order in which they were taken; items are numbered from 1.
+    """The result of each item of the lanes, which are numbered, in the order of the numbers.
 
     Of one lane the work is done `here`. Of several it is `submitted` to threads, one item of a lane at a time. Raises
     what the first item that failed did, when those under way have ended; no further item is begun.
     """
-    numbers = count(1)
     if len(lanes) == 1:
         (lane,) = lanes
-        results: list[R] = []
-        while (item := lane.take()) is not None:
-            results.append(here(next(numbers), item, lane))
-        return results
+        return [here(*taken, lane) for taken in iter(lane.take, None)]
     free: SimpleQueue[L] = SimpleQueue()
     for lane in lanes:
         free.put(lane)
-    futures: list[PrefectFuture[R]] = []
+    futures: dict[int, PrefectFuture[R]] = {}
     left = len(lanes)
     try:
         while left:
             lane = free.get()
-            failed = any(future.state.is_failed() or future.state.is_crashed() for future in futures)
-            if failed or (item := lane.take()) is None:
+            failed = any(future.state.is_failed() or future.state.is_crashed() for future in futures.values())
+            if failed or (taken := lane.take()) is None:
                 left -= 1
                 continue
-            future = submitted(next(numbers), item, lane)
+            future = submitted(*taken, lane)
             future.add_done_callback(lambda _, lane=lane: free.put(lane))
-            futures.append(future)
+            futures[taken[0]] = future
     finally:
-        for future in futures:
+        for future in futures.values():
             future.wait()
-    return [future.result() for future in futures]
+    return [futures[number].result() for number in sorted(futures)]

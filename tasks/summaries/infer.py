@@ -76,7 +76,6 @@ class Reading:
         self._read_photo = read_photo
         self._following = following
         self._rungs = rungs(asking.generation, asking.ladder)
-        self._results = _none()
         self._begin()
 
     def outcomes(self, items: Sequence[WorkItem], on_photo: Callable[[], None] = lambda: None) -> list[Outcome]:

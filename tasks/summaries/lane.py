@@ -10,10 +10,10 @@ from tasks.records.work import Shard, WorkItem
 from tasks.summaries.infer import Asking, Reading
 
 
-class DeviceLane(Lane[Shard]):
-    """The shards of one device, drawn as late as they can be."""
+class DeviceLane(Lane[tuple[int, Shard]]):
+    """The shards of one device and their numbers, drawn as late as they can be."""
 
-    def __init__(self, device: str, given: Given[Shard]) -> None:
+    def __init__(self, device: str, given: Given[tuple[int, Shard]]) -> None:
         super().__init__(given)
         self.device = device
         self._reading: Reading | None = None
@@ -32,5 +32,5 @@ class DeviceLane(Lane[Shard]):
             self._reading = None
 
     def _following(self, place: int) -> Sequence[WorkItem] | None:
-        shard = self.peek(place)
-        return None if shard is None else shard.items
+        numbered = self.peek(place)
+        return None if numbered is None else numbered[1].items

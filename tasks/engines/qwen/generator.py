@@ -144,8 +144,10 @@ class Generator:
 
     def _pick(self, states: Tensor, numbers: Sequence[int], sampler: Sampler | None) -> Tensor:
         tokens = self._head.likeliest(states)
-        places = [place for place, number in enumerate(numbers) if sampler is not None and sampler.samples(number)]
-        if sampler is not None and places:
+        if sampler is None:
+            return tokens
+        places = [place for place, number in enumerate(numbers) if sampler.samples(number)]
+        if places:
             tokens[places] = sampler.choose(self._head.logits(states[places]), [numbers[place] for place in places])
         return tokens
 

@@ -39,15 +39,16 @@ def main() -> int:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of one pass over the photos, and the texts."""
+    setting = SETTINGS[options.setting]
+    groups = make_input(options.photos, options.count, setting.sides)
+    warm = make_input(options.photos.with_name(f"{options.photos.name}-warm"), WARM, setting.sides)
     began = time.perf_counter()
     import torch
 
     from tests.benchmarks.throughput.ways import WAYS, Asked
 
-    setting = SETTINGS[options.setting]
-    groups = make_input(options.photos, options.count, setting.sides)
     way: Any = WAYS[options.way](Asked(setting, options.checkpoint, options.device, options.batch))
-    way.read(make_input(options.photos.with_name(f"{options.photos.name}-warm"), WARM, setting.sides))
+    way.read(warm)
     started = time.perf_counter() - began
     clock = Clock()
     if options.phases and options.way in ("engine", "unshared"):
