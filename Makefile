@@ -11,7 +11,13 @@ DEMO := .demo
 # The embedded Prefect keeps its runs beside the demo, where `make ui` shows them.
 DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: help setup demo ui test faults lint bench bench-memory bench-scale lock clean
+SITE ?= local
+SERVER_ENV := PREFECT_HOME=$${PREFECT_HOME:-$(CURDIR)/.prefect} PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+# In memory, leases would die with the server and leave their slots taken.
+SERVER_ENV += PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=$${PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE:-prefect.server.concurrency.lease_storage.filesystem}
+CLIENT_ENV := PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} FIELDCHECK_HOME=$(CURDIR) DO_NOT_TRACK=1
+
+.PHONY: help setup demo ui server deploy worker up test faults lint bench bench-memory bench-scale lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -32,6 +38,21 @@ demo: $(READY) ## read the demo photos and publish their summaries
 
 ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200
 	$(DEMO_ENV) $(BIN)/prefect server start
+
+server: $(READY) ## a Prefect server on port 4200, SQLite under .prefect, or what PREFECT_... say
+	$(SERVER_ENV) $(BIN)/prefect server start
+
+deploy: $(READY) $(DEMO)/checkpoint ## work pool, limits, blocks, automations and deployments of SITE (local, gpu, docker, kubernetes)
+	@$(CLIENT_ENV) $(BIN)/python -m infra.deploy --site $(SITE)
+
+worker: $(READY) ## a worker of SITE; one that dies is started again, Ctrl-C ends it
+	@$(CLIENT_ENV) $(BIN)/python -m infra.worker --pool $(SITE)
+
+up: $(READY) $(DEMO)/checkpoint ## server, deploy and worker in one terminal
+	@$(SERVER_ENV) $(CLIENT_ENV) $(BIN)/python -m infra.up --site $(SITE)
+
+$(DEMO)/checkpoint: | $(READY)
+	@$(BIN)/python -m infra.demo.prepare --root $(DEMO)
 
 # Half of the suite waits for servers and children: two processes, of one thread each, use two cores best.
 test: $(READY) ## the default test suite

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from configs.parts import MergeConfig, ModelConfig, Part
-from configs.photo import DEVICE
+from configs.photo import Device
 
 
 class MergeCheckpointConfig(Part):
     """Adapters to merge into their base."""
 
-    device: str = Field("auto", pattern=DEVICE, description="Where the parity check runs: auto, cpu, cuda or cuda:N.")
+    device: Device = Field("auto", description="Where the parity check runs: auto, cpu, cuda or cuda:N.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="The base and the adapters.")
     merge: MergeConfig = Field(default_factory=MergeConfig, description="Where the merged checkpoint goes, and checks.")
 

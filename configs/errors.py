@@ -45,6 +45,10 @@ class ConfigError(FieldcheckError):
         return type(self), (self.faults,)
 
 
+class CrashedTooOften(FieldcheckError):
+    """A run was resumed and crashed again and again: it is not tried any more by itself."""
+
+
 class PrefectUnavailable(FieldcheckError):
     """The Prefect API does not answer: the run cannot be begun, gone on with, or ended as it should be."""
 

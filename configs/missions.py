@@ -5,13 +5,38 @@ from __future__ import annotations
 import difflib
 from functools import lru_cache
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from configs.errors import ConfigError, Fault
 
 MISSIONS_DIR = Path(__file__).parent / "missions"
+
+
+_CRON_FIELD = r"[0-9A-Za-z*,/#?-]+"
+
+
+class Schedule(BaseModel):
+    """When a mission's photos are read without anybody asking."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field(
+        pattern=rf"^{_CRON_FIELD}( {_CRON_FIELD}){{4}}$",
+        description="Minute, hour, day of the month, month, day of the week, with a space between.",
+    )
+    timezone: str = Field("Asia/Shanghai", description="Time zone of the cron line, as the tz database calls it.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"there is no time zone {value!r}: write one as Asia/Shanghai")
+        return value
 
 
 class Mission(BaseModel):
@@ -25,6 +50,7 @@ class Mission(BaseModel):
     slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="ASCII name for deployments; the file's stem.")
     focus: str = Field(min_length=1, description="What Stage-A looks at; goes into the prompt.")
     requires: tuple[str, ...] = Field(min_length=1, description="What Stage-B requires for a pass, one clause each.")
+    schedule: Schedule | None = Field(None, description="When it runs by itself; without one, only when it is asked.")
 
 
 def load_missions(folder: Path = MISSIONS_DIR) -> dict[str, Mission]:
@@ -64,3 +90,15 @@ def nearest(name: str, missions: dict[str, Mission], limit: int = 3) -> list[str
     by_slug = {mission.slug: mission.name for mission in missions.values()}
     close = difflib.get_close_matches(name, [*missions, *by_slug], n=limit, cutoff=0.4)
     return list(dict.fromkeys(by_slug.get(found, found) for found in close))
+
+
+class MissionNames:
+    """Annotates a mission's name: in the form of a deployment it is chosen from the known ones.
+
+    Only the form is bound to them: with `no_mission` the command line takes any folder.
+    """
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of a text, with the names as its only values."""
+        return {**handler(core), "enum": list(known_missions())}

@@ -178,6 +178,9 @@ class PublishingConfig(Part):
         le=1.0,
         description="Share of groups that may be quarantined; a run over it fails, and publishes its quarantine alone.",
     )
+    alert_quarantine_fraction: float = Field(
+        0.1, ge=0.0, le=1.0, description="Share of groups in quarantine above which people are told, by an event."
+    )
     wait_seconds: float = Field(
         21_600.0,
         ge=0.0,

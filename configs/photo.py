@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
@@ -13,9 +15,11 @@ from configs.parts import (
     ModelConfig,
     Part,
 )
-from configs.stores import S3Options
+from configs.stores import BlockName, S3Options
 
-DEVICE = r"^(auto|cpu(:\d+)?|cuda(:\d+)?)$"
+Device = Annotated[str, Field(pattern=r"^(auto|cpu(:\d+)?|cuda(:\d+)?)$")]
+Slot = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+ShardPhotos = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class DenseConfig(GenerationConfig):
@@ -27,7 +31,7 @@ class DenseConfig(GenerationConfig):
 class ReadConfig(Part):
     """What is needed to show a photo to a model."""
 
-    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
+    device: Device = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
     model: ModelConfig = Field(default_factory=ModelConfig, description="Which checkpoint is run, and how.")
     merge: MergeConfig = Field(default_factory=MergeConfig, description="Merging adapters into their base.")
     engine: EngineConfig = Field(default_factory=EngineConfig, description="Which engine, its batches and preparation.")
@@ -62,11 +66,19 @@ class DenseCaptionConfig(ReadConfig):
     input_root: str = Field("", description="Folder of photos, at any depth: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
     name: str = Field("", description="Name of the photo set in the store; by default the folder's own.")
+    checkpoint_block: BlockName | None = Field(
+        None,
+        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
+        "adapters, unless the flags or the run's parameters do.",
+    )
+    slots: tuple[Slot, ...] = Field(
+        (), description="Prefect concurrency limits, such as gpu-0, of which a slot is held while the model is loaded."
+    )
     overlays: bool = Field(True, description="Draw every captioned photo with its objects, as a PNG.")
     font: str | None = Field(None, description="Font file with Chinese characters, for the labels.")
     dense_key: str | None = Field(
         None, description="JSON file with the right captions; the run then reports F1 and description accuracy."
     )
-    shard_photos: int = Field(64, ge=1, le=100_000, description="Photos in one task: what a killed run redoes at most.")
+    shard_photos: ShardPhotos = Field(64, description="Photos in one task: what a killed run redoes at most.")
     dense: DenseConfig = Field(default_factory=DenseConfig, description="How captions are decoded.")
     s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")

@@ -1,8 +1,9 @@
-"""Where a configuration comes from: flag > environment > .env > profile > default. Knows no flow and no step."""
+"""Where a configuration comes from: flag > checkpoint block > environment > .env > profile > default. Knows no step."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
@@ -35,6 +36,7 @@ from configs.preflight import (
 )
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
+from configs.stores import BLOCK_NAME
 
 ENV_PREFIX = "FIELDCHECK_"
 PROFILES_DIR = Path(__file__).parent / "profiles"
@@ -57,14 +59,18 @@ class _Layer(BaseSettings):
     model_config = _ENV
 
 
-def load_stage_a(given: Mapping[str, Any], profile: str | None = None) -> StageAConfig:
+def load_stage_a(
+    given: Mapping[str, Any], profile: str | None = None, block: Callable[[str], Mapping[str, Any]] | None = None
+) -> StageAConfig:
     """One frozen Stage-A configuration from what was `given` (flags or flow parameters) and the layers below.
+
+    `block` reads what the settings name as `checkpoint_block`, as a layer right below what was given.
 
     Raises ConfigError with every fault, those of single fields and those found by looking at paths, missions
     and budgets. A requeued run's store and mission are those of its quarantine, unless they are given. Loads no model
     and imports no torch.
     """
-    return _load(StageAConfig, check_stage_a, _of_requeued_run(given), profile)
+    return _load(StageAConfig, check_stage_a, _of_requeued_run(given), profile, block)
 
 
 def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
@@ -87,9 +93,11 @@ def load_caption(given: Mapping[str, Any], profile: str | None = None) -> Captio
     return _load(CaptionConfig, check_caption, given, profile)
 
 
-def load_dense_caption(given: Mapping[str, Any], profile: str | None = None) -> DenseCaptionConfig:
+def load_dense_caption(
+    given: Mapping[str, Any], profile: str | None = None, block: Callable[[str], Mapping[str, Any]] | None = None
+) -> DenseCaptionConfig:
     """One frozen configuration of a dense-caption run; like `load_stage_a`."""
-    return _load(DenseCaptionConfig, check_dense_caption, given, profile)
+    return _load(DenseCaptionConfig, check_dense_caption, given, profile, block)
 
 
 def load_merge(given: Mapping[str, Any], profile: str | None = None) -> MergeCheckpointConfig:
@@ -168,8 +176,15 @@ def _load(
     check: Callable[[ConfigT, frozenset[str]], Iterable[Fault]],
     given: Mapping[str, Any],
     profile: str | None,
+    block: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> ConfigT:
     raw, faults = merge(kind, given, profile)
+    if block is not None and isinstance(name := raw.get("checkpoint_block"), str) and re.match(BLOCK_NAME, name):
+        try:
+            _overlay(raw, block(name))
+            _overlay(raw, given)
+        except ConfigError as error:
+            faults += error.faults
     faults += _secrets(given)
     config, more = validate(kind, raw)
     faulty = frozenset(fault.where for fault in more)

@@ -20,10 +20,10 @@ from configs.parts import (
     PublishingConfig,
     SpreadConfig,
 )
-from configs.photo import DEVICE
-from configs.stores import S3Options
+from configs.photo import Device, ShardPhotos, Slot
+from configs.stores import BlockName, S3Options
 
-SLOT = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+ShardSeconds = Annotated[float, Field(ge=1.0, le=86_400.0)]
 
 
 class StageAConfig(Part):
@@ -32,11 +32,16 @@ class StageAConfig(Part):
     mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
     input_root: str = Field("", description="Where the missions' photos are: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
-    devices: tuple[Annotated[str, Field(pattern=DEVICE)], ...] = Field(
+    checkpoint_block: BlockName | None = Field(
+        None,
+        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
+        "adapters, unless the flags or the run's parameters do.",
+    )
+    device: Device = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
+    devices: tuple[Device, ...] = Field(
         (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."
     )
-    slots: tuple[Annotated[str, Field(pattern=SLOT)], ...] = Field(
+    slots: tuple[Slot, ...] = Field(
         (),
         description="Prefect concurrency limits, such as gpu-0: the run waits for a slot of each before it loads the "
         "model, and holds it until the last shard is written.",
@@ -47,11 +52,9 @@ class StageAConfig(Part):
     no_mission: CliToggleFlag[bool] = Field(
         False, description="Leave the mission's focus out of the prompt: a generic smoke run of any folder."
     )
-    shard_photos: int = Field(2048, ge=1, le=100_000, description="Most photos in one shard.")
-    shard_seconds: float = Field(
+    shard_photos: ShardPhotos = Field(2048, description="Most photos in one shard.")
+    shard_seconds: ShardSeconds = Field(
         60.0,
-        ge=1.0,
-        le=86_400.0,
         description="How long a shard should take, once it is known how fast photos go: what a killed run redoes.",
     )
     force: CliToggleFlag[bool] = Field(

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -15,6 +16,7 @@ MAX_KEY_BYTES = 1024
 TEMPORARY_PREFIX = ".fieldcheck-tmp-"
 REGION = r"^[A-Za-z0-9-]{1,64}$"
 BLOCK_NAME = r"^[a-z0-9][a-z0-9-]*$"
+BlockName = Annotated[str, Field(pattern=BLOCK_NAME, max_length=200)]
 
 # Two letters at least, so that a drive letter is not a scheme.
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
@@ -71,10 +73,8 @@ class S3Options(BaseModel):
         default=None,
         description="Put the bucket in the path, not in the host name; empty decides: yes when there is an endpoint.",
     )
-    credentials_block: str | None = Field(
+    credentials_block: BlockName | None = Field(
         default=None,
-        pattern=BLOCK_NAME,
-        max_length=200,
         description="Name of a saved AWS Credentials block; empty uses boto3's chain (environment, profile, role).",
     )
     connect_timeout: float = Field(

@@ -66,7 +66,7 @@ def parse(args: list[str]) -> Any:
 def run_stage_a(given: dict[str, Any], profile: str | None) -> dict[str, Any]:
     """Run the Stage-A flow for a person at a terminal and return its summary. Raises ConfigError or whatever ended
     the run."""
-    config = load_stage_a(given, profile)  # every fault, before Prefect or torch is imported
+    config = load_stage_a(given, profile, _checkpoint_of)  # every fault, before Prefect or torch is imported
     with embedded():
         from flows.stage_a import stage_a
         from tasks.engines.open import import_ahead
@@ -76,6 +76,12 @@ def run_stage_a(given: dict[str, Any], profile: str | None) -> dict[str, Any]:
         with progress_bar() as listener, listening(listener):
             summary: dict[str, Any] = stage_a(**given, profile=profile)
     return summary
+
+
+def _checkpoint_of(block: str) -> dict[str, Any]:
+    from flows.shown import checkpoint_of  # Prefect, only where a block is named
+
+    return checkpoint_of(block)
 
 
 def _stage_a(command: StageACommand) -> int:
@@ -115,7 +121,7 @@ def _stage_b(command: StageBCommand) -> int:
 
 def _dense_caption(command: DenseCaptionCommand) -> int:
     given = command.given()
-    load_dense_caption(given, command.profile)
+    load_dense_caption(given, command.profile, _checkpoint_of)
     with embedded():
         from flows.dense_caption import dense_caption
         from tasks.records.progress import listening

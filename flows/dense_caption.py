@@ -13,10 +13,12 @@ from prefect import flow
 from prefect.utilities.annotations import opaque
 
 from configs.parts import EngineConfig, InputConfig, MergeConfig, ModelConfig
-from configs.photo import DenseConfig
+from configs.photo import DenseConfig, Device, ShardPhotos, Slot
 from configs.settings import load_dense_caption
-from configs.stores import S3Options
-from flows.shown import plain, shown_progress
+from configs.stores import BlockName, S3Options
+from flows.fleet import holding_slots, on_device
+from flows.healing import leave_trace, stop_if_hopeless
+from flows.shown import checkpoint_of, plain, shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.dense.publish import PublishedCaptions
 from tasks.dense.score import Score
@@ -38,16 +40,18 @@ def _run_name() -> str:
     return f"{told.get('name') or told.get('input_root') or 'dense-caption'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-@flow(name="dense-caption", flow_run_name=_run_name)
+@flow(name="dense-caption", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
 def dense_caption(
     input_root: str | None = None,
     store: str | None = None,
     name: str | None = None,
-    device: str | None = None,
+    checkpoint_block: BlockName | None = None,
+    device: Device | None = None,
+    slots: list[Slot] | None = None,
     overlays: bool | None = None,
     font: str | None = None,
     dense_key: str | None = None,
-    shard_photos: int | None = None,
+    shard_photos: ShardPhotos | None = None,
     model: ModelConfig | None = None,
     merge: MergeConfig | None = None,
     dense: DenseConfig | None = None,
@@ -64,7 +68,9 @@ def dense_caption(
         input_root: Folder of photos, at any depth: a directory, or s3://bucket/prefix.
         store: Where results go: a directory, or s3://bucket/prefix.
         name: Name of the photo set in the store; by default the folder's own.
+        checkpoint_block: Saved Fieldcheck Model Checkpoint block that says which checkpoint is run.
         device: auto, cpu, cuda or cuda:N.
+        slots: Prefect concurrency limits of which the run holds a slot each while a model is loaded.
         overlays: Draw every captioned photo with its objects, as a PNG.
         font: Font file with Chinese characters, for the labels.
         dense_key: JSON file with the right captions; the run then reports F1 and description accuracy.
@@ -82,15 +88,17 @@ def dense_caption(
         f1, precision, recall, desc_accuracy and valid.
     """
     given = {key: plain(value) for key, value in locals().items() if key != "profile" and value is not None}
-    config = load_dense_caption(given, profile)
+    stop_if_hopeless()
+    config = load_dense_caption(given, profile, checkpoint_of)
     began = time.monotonic()
 
     photos = find_photos(config)
     resolved = resolve_checkpoint(config, config.device)
     plan = plan_captions(config, resolved)
-    with shown_progress(len(photos)) as progress:
+    with holding_slots(config.slots), shown_progress(config.name or config.input_root, len(photos)) as progress:
         shards = enumerate(batches(photos, lambda: config.shard_photos), start=1)
-        parts = [caption_shard(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
+        caption = on_device(caption_shard)
+        parts = [caption(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
     seen = [one for part in parts for one in part]
     published = publish_run(config, plan, opaque(seen))
     score = score_captions(config, plan, opaque(seen))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
+from prefect.settings import get_current_settings
 from prefect.utilities.annotations import opaque
 
 from configs.errors import ConfigError, Fault
@@ -26,6 +28,10 @@ from tasks.summaries.task import Plan, infer_shard
 
 L = TypeVar("L", bound=Lane[tuple[int, Any]])
 R = TypeVar("R")
+P = ParamSpec("P")
+
+_LEASE_SECONDS = 60.0
+"""How long a slot stays taken after the sudden death of its holder: Prefect takes no less."""
 
 
 def infer_here(
@@ -35,18 +41,28 @@ def infer_here(
 
     Raises EngineError or StoreError; ConfigError if there is no such limit.
     """
+    infer = on_device(infer_shard)
     given = Given(enumerate(shards, start=1))
     lanes = [DeviceLane(device, given) for device in config.fleet]
     with holding_slots(config.slots):
         try:
             return over_lanes(
                 lanes,
-                lambda n, shard, lane: infer_shard(n, opaque(shard), plan, config, checkpoint, progress, lane),
-                lambda n, shard, lane: infer_shard.submit(n, opaque(shard), plan, config, checkpoint, progress, lane),
+                lambda n, shard, lane: infer(n, opaque(shard), plan, config, checkpoint, progress, lane),
+                lambda n, shard, lane: infer.submit(n, opaque(shard), plan, config, checkpoint, progress, lane),
             )
         finally:
             for lane in lanes:
                 lane.close()
+
+
+def on_device(inferring: Task[P, R]) -> Task[P, R]:
+    """A task that runs a model, tagged `gpu` where others may share the server.
+
+    For a tag the server looks for a limit of that name, a second or two on SQLite in which the engine stands still; a
+    server inside this process serves nobody else, and has no limits.
+    """
+    return inferring.with_options(tags=["gpu"]) if get_current_settings().api.url else inferring
 
 
 @contextmanager
@@ -65,7 +81,7 @@ def holding_slots(names: Sequence[str]) -> Iterator[None]:
             except ObjectNotFound as error:
                 cure = f"prefect gcl create {name} --limit 1"
                 raise ConfigError([Fault("slots", f"there is no concurrency limit {name}", cure)]) from error
-    with concurrency(list(names), strict=True, raise_on_lease_renewal_failure=False):
+    with concurrency(list(names), strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False):
         try:
             yield
         finally:

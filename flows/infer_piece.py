@@ -10,6 +10,7 @@ from prefect import flow
 from blocks.stores import open_store
 from configs.stores import S3Options
 from flows.fleet import infer_here
+from flows.healing import stop_if_hopeless
 from flows.shown import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.open import close_engines
@@ -38,6 +39,7 @@ def infer_piece(store: str, mission: str, piece: str, s3: S3Options | None = Non
     Returns:
         How many photos the piece has.
     """
+    stop_if_hopeless()
     kept = open_store(store, s3 or S3Options())
     order = read_piece(kept, mission, piece)
     config = order.config
@@ -45,7 +47,7 @@ def infer_piece(store: str, mission: str, piece: str, s3: S3Options | None = Non
     plan = plan_piece(order, resolved)
     receipts, shards = shards_of_piece(order, plan)
     try:
-        with shown_progress(plan.pending) as progress:
+        with shown_progress(mission, plan.pending) as progress:
             progress.advance(sum(receipt.photos for receipt in receipts))
             receipts += infer_here(config, plan, shards, resolved, progress)
     finally:

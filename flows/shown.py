@@ -10,15 +10,18 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from pydantic import BaseModel
 
+from blocks.loading import load_block
+from blocks.model_checkpoint import ModelCheckpoint
 from tasks.publishing.task import shown_if_possible
 from tasks.records.progress import Progress, Tick, in_background, listening, throttled
+from tasks.reports.metrics import measured
 
 _ARTIFACT_SECONDS = 2.0
 
 
 @contextmanager
-def shown_progress(pending: int) -> Iterator[Progress]:
-    """Progress of the run's photos, kept up to date in Prefect's UI."""
+def shown_progress(of: str, pending: int) -> Iterator[Progress]:
+    """Progress of a run's photos, kept up to date in Prefect's UI and for Prometheus; `of` names them there."""
     nothing = 0.0 if pending else 100.0
     artifact: UUID | None = None
     with shown_if_possible():
@@ -35,8 +38,13 @@ def shown_progress(pending: int) -> Iterator[Progress]:
             )
 
     # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
-    with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)):
+    with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)), listening(measured(of)):
         yield Progress(pending)
+
+
+def checkpoint_of(block: str) -> dict[str, Any]:
+    """The layer of settings in a saved checkpoint block. Raises ConfigError if there is none, or StoreUnavailable."""
+    return load_block(ModelCheckpoint, block).as_config()
 
 
 def plain(value: Any) -> Any:

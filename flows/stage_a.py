@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 
+from configs.missions import MissionNames
 from configs.parts import (
     EngineConfig,
     GenerationConfig,
@@ -23,10 +24,12 @@ from configs.parts import (
     PublishingConfig,
     SpreadConfig,
 )
+from configs.photo import Device, ShardPhotos, Slot
 from configs.settings import load_stage_a
-from configs.stage_a import StageAConfig
-from configs.stores import S3Options
-from flows.shown import plain, shown_progress
+from configs.stage_a import ShardSeconds, StageAConfig
+from configs.stores import BlockName, S3Options
+from flows.healing import leave_trace, stop_if_hopeless
+from flows.shown import checkpoint_of, plain, shown_progress
 from flows.spread import infer_all
 from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
@@ -42,6 +45,7 @@ from tasks.publishing.task import (
     publish_run,
     report_run,
 )
+from tasks.reports.task import record_history
 from tasks.summaries.task import Plan, plan_run, validate_run
 from tasks.verdicts.task import find_tickets
 
@@ -52,21 +56,22 @@ def _run_name() -> str:
     return f"{flow_run.parameters.get('mission') or 'stage-a'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-@flow(name="stage-a", flow_run_name=_run_name)
+@flow(name="stage-a", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
 def stage_a(
-    mission: str | None = None,
+    mission: Annotated[str, MissionNames] | None = None,
     input_root: str | None = None,
     store: str | None = None,
-    device: str | None = None,
-    devices: list[str] | None = None,
-    slots: list[str] | None = None,
+    checkpoint_block: BlockName | None = None,
+    device: Device | None = None,
+    devices: list[Device] | None = None,
+    slots: list[Slot] | None = None,
     verify_inputs: bool | None = None,
     no_mission: bool | None = None,
     force: bool | None = None,
     requeue: str | None = None,
     answer_key: str | None = None,
-    shard_photos: int | None = None,
-    shard_seconds: float | None = None,
+    shard_photos: ShardPhotos | None = None,
+    shard_seconds: ShardSeconds | None = None,
     model: ModelConfig | None = None,
     merge: MergeConfig | None = None,
     generation: GenerationConfig | None = None,
@@ -87,6 +92,7 @@ def stage_a(
         mission: Chinese name of the mission, which is also its folder under the input root.
         input_root: Where the missions' photos are: a directory, or s3://bucket/prefix.
         store: Where results go: a directory, or s3://bucket/prefix.
+        checkpoint_block: Saved Fieldcheck Model Checkpoint block that says which checkpoint is run.
         device: auto, cpu, cuda or cuda:N.
         devices: Several devices instead of one, each with an engine of its own.
         slots: Prefect concurrency limits of which the run holds a slot each while a model is loaded.
@@ -115,7 +121,8 @@ def stage_a(
         answered (photos).
     """
     given = {name: plain(value) for name, value in locals().items() if name != "profile" and value is not None}
-    config = load_stage_a(given, profile)
+    stop_if_hopeless()
+    config = load_stage_a(given, profile, checkpoint_of)
     began = time.monotonic()
 
     with holding_mission(config) as held, Ledger() as ledger:
@@ -123,13 +130,14 @@ def stage_a(
         report = verify_inputs_task(config, ledger, carried and carried.folders)
         resolved = resolve_checkpoint(config, config.fleet[0])
         plan = plan_run(config, ledger, report, resolved, carried)
-        with shown_progress(plan.pending) as progress:
+        with shown_progress(config.mission, plan.pending) as progress:
             receipts = infer_all(config, plan, ledger, resolved, progress)
         validated = validate_run(config, plan, ledger, receipts)
         published = publish_run(config, validated, ledger, held)
 
     seconds = time.monotonic() - began
     report_run(config, published, receipts, plan.reused, validated.exact_match, seconds)
+    record_history(config, published, receipts, plan.reused, seconds)
     handed = hand_off_run(config, published) or stage_b_inline(config, published)
     return _summary(published, receipts, plan, validated, seconds, handed)
 

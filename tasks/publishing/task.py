@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 
 from blocks.errors import StoreGivenUp
 from blocks.store import Store
@@ -147,7 +148,7 @@ def report_run(
     samples = [record for (_, record), _ in zip(records, range(_SAMPLES), strict=False)]
     with shown_if_possible():
         create_markdown_artifact(
-            key=f"stage-a-{_slug(config.mission)}",
+            key=f"stage-a-{mission_slug(config.mission)}",
             markdown=run_markdown(
                 published, receipts, reused, _quarantine(store, published), samples, exact_match, seconds
             ),
@@ -173,13 +174,19 @@ def _quarantine(store: Store, published: Published) -> Iterator[QuarantineEntry]
 def _show_quarantine(mission: str, entries: Iterable[QuarantineEntry], of: str) -> None:
     with shown_if_possible():
         create_table_artifact(
-            key=f"stage-a-{_slug(mission)}-quarantine",
+            key=f"stage-a-{mission_slug(mission)}-quarantine",
             table=quarantine_rows(entries),
             description=f"Quarantine of {mission}, {of}",
         )
 
 
-def _slug(mission: str) -> str:
+def flow_run_page(run: object) -> str:
+    """Where a person sees a flow run, by its id; a path where no UI is known."""
+    return f"{(get_current_settings().ui_url or '').rstrip('/')}/runs/flow-run/{run}"
+
+
+def mission_slug(mission: str) -> str:
+    """A mission's name as keys of artifacts can have it."""
     known = known_missions().get(mission)
     return known.slug if known else "other"
 
@@ -212,7 +219,14 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
                 return None
             log.error("there is no deployment %s; deploy it, or set hand_off.mode", deployment)
             raise
-    parameters = {"manifest": published.uri, "sha256": published.sha256, "s3": config.s3.model_dump(mode="json")}
+    # A block keeps the credentials too, and Stage-B needs them.
+    manifest = f"{config.store}/{published.key}" if config.store.startswith("block://") else published.uri
+    parameters = {
+        "manifest": manifest,
+        "sha256": published.sha256,
+        "s3": config.s3.model_dump(mode="json"),
+        "handed_by": str(flow_run.id),
+    }
     run: Any = run_deployment(
         name=deployment,
         parameters=parameters,
@@ -221,4 +235,11 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
         idempotency_key=f"stage-b-{published.sha256}",
     )
     log.info("handed %s to %s: run %s", published.uri, deployment, run.name)
+    with shown_if_possible():
+        create_link_artifact(
+            link=flow_run_page(run.id),
+            link_text=f"Stage-B: {run.name}",
+            key=f"stage-a-{mission_slug(config.mission)}-hand-off",
+            description=f"Stage-B's run for manifest {published.sha256[:12]}",
+        )
     return {"deployment": deployment, "flow_run_id": str(run.id), "flow_run_name": str(run.name)}

@@ -2,6 +2,7 @@
 
     FieldcheckError                     configs.errors
     +-- ConfigError                     configs.errors    carries every Fault
+    +-- CrashedTooOften                 configs.errors    resumed by automation, and crashed again and again
     +-- PrefectUnavailable    (retry)   configs.errors    the Prefect API does not answer
     +-- StoreError                      blocks.errors     names store and key
     |   +-- StoreUnavailable  (retry)   timeouts, resets, throttling, 5xx

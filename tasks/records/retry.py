@@ -27,5 +27,5 @@ RETRIED: dict[str, Any] = {
 }
 """Options of every task that talks to a store: three more tries, seconds apart, where trying again can help."""
 
-INFERRING: dict[str, Any] = {**RETRIED, "tags": ["gpu"], "retry_delay_seconds": [2, 10, 60]}
+INFERRING: dict[str, Any] = {**RETRIED, "retry_delay_seconds": [2, 10, 60]}
 """Options of every task that runs a model: its device may need a while."""

@@ -11,7 +11,7 @@ from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.publish import Published
-from tasks.publishing.task import shown_if_possible
+from tasks.publishing.task import flow_run_page, shown_if_possible
 from tasks.records.retry import RETRIED
 from tasks.verdicts.ingest import Ingested, find_ingested, ingest
 
@@ -27,8 +27,8 @@ def find_tickets(config: StageAConfig, published: Published) -> Ingested | None:
 
 
 @task(name="ingest-tickets", cache_policy=NO_CACHE, **RETRIED)
-def ingest_tickets(config: StageBConfig, checked: str) -> Ingested:
-    """Make the tickets of the run whose manifest has the sha256 that was `checked`.
+def ingest_tickets(config: StageBConfig, checked: str, handed_by: str | None = None) -> Ingested:
+    """Make the tickets of the run whose manifest has the sha256 that was `checked`; `handed_by` is the id of its run.
 
     Raises ManifestError, RecordError or StoreError.
     """
@@ -37,11 +37,13 @@ def ingest_tickets(config: StageBConfig, checked: str) -> Ingested:
     target = open_store(config.store, config.s3) if config.store else source
     ingested = ingest(source, key, target, checked)
     get_run_logger().info("%d tickets in %s", ingested.tickets, ingested.uri)
+    rows = [("Tickets", str(ingested.tickets)), ("Manifest", f"`{ingested.uri}`"), ("From", f"`{config.manifest}`")]
+    if handed_by:
+        rows.append(("Stage-A's run", f"[{handed_by}]({flow_run_page(handed_by)})"))
     with shown_if_possible():
         create_markdown_artifact(
             key="stage-b-tickets",
-            markdown=f"# Tickets\n\n| | |\n| --- | --- |\n| Tickets | {ingested.tickets} |\n"
-            f"| Manifest | `{ingested.uri}` |\n| From | `{config.manifest}` |\n",
+            markdown="# Tickets\n\n| | |\n| --- | --- |\n" + "".join(f"| {name} | {value} |\n" for name, value in rows),
             description="Stage-B: tickets of a Stage-A run",
         )
     return ingested

@@ -1,0 +1,143 @@
+"""What the Prefect server does by itself: finds dead runs, resumes them, tells people. Knows no step.
+
+Event names are Prefect's: `prefect.flow-run.<name of the state>`. A deployed run sends a heartbeat every 30 s.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.automations import Automation
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.exceptions import ObjectNotFound
+
+from flows.healing import RESUMING
+from infra.deployments import HEARTBEAT_SECONDS
+from tasks.reports.task import MUCH_QUARANTINED
+
+DEAD_AFTER = timedelta(seconds=3 * HEARTBEAT_SECONDS)
+LATE_FOR = timedelta(minutes=30)
+
+_RUN = "prefect.flow-run"
+_HEARTBEAT = f"{_RUN}.heartbeat"
+_ENDED = {f"{_RUN}.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
+_NOT_AT_WORK = {f"{_RUN}.{name}" for name in ("Paused", "Suspended", "AwaitingRetry", "Scheduled", RESUMING)}
+
+# A run that a person starts from a terminal has no deployment: it cannot be put back into a queue.
+_DEPLOYED = {"prefect.resource.id": "prefect.deployment.*", "prefect.resource.role": "deployment"}
+_EVERY_RUN = {"prefect.resource.id": f"{_RUN}.*"}
+
+
+def automations(alert_block: UUID | None) -> list[Automation]:
+    """All automations; those that tell people only if there is a notification block to do it with."""
+    return [*_healing(), *(_telling(alert_block) if alert_block else [])]
+
+
+def deploy_automations(alert_block: UUID | None) -> list[str]:
+    """Create the automations, or bring those of the same name up to date; their names.
+
+    One that a person switched off stays off.
+    """
+    names = []
+    for automation in automations(alert_block):
+        try:
+            there = Automation.read(name=automation.name)
+        except (ObjectNotFound, ValueError):
+            automation.create()
+        else:
+            automation.id, automation.enabled = there.id, there.enabled
+            automation.update()
+        names.append(automation.name)
+    return names
+
+
+def _healing() -> list[Automation]:
+    dead = Automation(
+        name="fieldcheck: dead runs crash",
+        description=f"A deployed run without a heartbeat for {DEAD_AFTER.seconds} s: its machine or worker is gone.",
+        trigger=EventTrigger(
+            match=_EVERY_RUN,
+            match_related=_DEPLOYED,
+            for_each={"prefect.resource.id"},
+            after={_HEARTBEAT, f"{_RUN}.Running"},
+            expect={_HEARTBEAT, *_ENDED, *_NOT_AT_WORK},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=DEAD_AFTER,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {DEAD_AFTER.seconds} s")],
+    )
+    resumed = Automation(
+        name="fieldcheck: crashed runs are resumed",
+        description="A deployed run that crashed goes back into the queue; what was summarised is not done again.",
+        trigger=EventTrigger(
+            match=_EVERY_RUN,
+            match_related=_DEPLOYED,
+            for_each={"prefect.resource.id"},
+            expect={f"{_RUN}.Crashed"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="resumed after a crash")],
+    )
+    return [dead, resumed]
+
+
+def _telling(block: UUID) -> list[Automation]:
+    run = "{{ flow_run.name }} of {{ deployment.name }}"
+    page = "{{ flow_run|ui_url }}"
+    failed = Automation(
+        name="fieldcheck: tell of failed runs",
+        trigger=EventTrigger(
+            match=_EVERY_RUN,
+            match_related=_DEPLOYED,
+            for_each={"prefect.resource.id"},
+            expect={f"{_RUN}.{name}" for name in ("Failed", "TimedOut")},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[_message(block, f"Failed: {run}", f"{{{{ flow_run.state.message }}}}\n{page}")],
+    )
+    late = Automation(
+        name="fieldcheck: tell of late runs",
+        trigger=EventTrigger(
+            match=_EVERY_RUN,
+            match_related=_DEPLOYED,
+            for_each={"prefect.resource.id"},
+            after={f"{_RUN}.Late"},
+            expect={f"{_RUN}.Running", f"{_RUN}.Pending", *_ENDED},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=LATE_FOR,
+        ),
+        actions=[_message(block, f"Late: {run}", f"No worker took it for {LATE_FOR.seconds // 60} minutes.\n{page}")],
+    )
+    quarantined = Automation(
+        name="fieldcheck: tell of much quarantine",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "fieldcheck.mission.*"},
+            for_each={"prefect.resource.id"},
+            expect={MUCH_QUARANTINED},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[
+            _message(
+                block,
+                "Much quarantine: {{ event.resource.name }}",
+                "{{ event.payload.groups_quarantined }} of {{ event.payload.groups }} groups\n"
+                "{{ event.payload.manifest }}",
+            )
+        ],
+    )
+    return [failed, late, quarantined]
+
+
+def _message(block: UUID, subject: str, body: str) -> ActionTypes:
+    return SendNotification(block_document_id=block, subject=subject, body=body)

@@ -1,0 +1,145 @@
+"""`infra/prefect.yaml` from the missions and the sites: `python -m infra.deployments`. Asks no server.
+
+`make deploy` writes the file anew and deploys from it, for one site (`infra/sites.py`); `$FIELDCHECK_...` in it are
+filled in by `infra/deploy.py`, and on the worker's machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.missions import Mission, load_missions
+from infra.sites import SITES, Site
+
+PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
+
+HEARTBEAT_SECONDS = 30
+"""How often a deployed run gives a sign of life: as often as Prefect can."""
+
+SITE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
+    f"{{{{ $FIELDCHECK_{name} }}}}" for name in ("SITE", "SITE_PROFILE", "NIGHTS", "VERSION", "IMAGE", "HOME")
+)
+
+_HEADER = """\
+# Written by `python -m infra.deployments` from configs/missions/*.yaml and infra/sites.py: edit those.
+# `make deploy SITE=local` writes it anew and deploys from it.
+"""
+
+
+def prefect_file(missions: dict[str, Mission]) -> dict[str, Any]:
+    """The contents of `infra/prefect.yaml`."""
+    return {
+        "name": "fieldcheck",
+        # Resolved on the worker's machine: where it has its checkout.
+        "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": HOME}}],
+        "deployments": [
+            *(_ad_hoc(site) for site in SITES.values()),
+            *(_night(mission) for mission in missions.values()),
+            _other("stage-b", "flows.stage_b.stage_b", "Judges what Stage-A published; Stage-A starts it.", {}),
+            _other(
+                "dense-caption",
+                "flows.dense_caption.dense_caption",
+                "Captions every photo of a folder, with the place of every object.",
+                {"profile": PROFILE, "checkpoint_block": SITE, "store": f"block://{SITE}", "slots": [f"{SITE}-0"]},
+            ),
+            _other(
+                "merge-checkpoint",
+                "flows.merge_checkpoint.merge_checkpoint",
+                "Merges adapters into their base, ahead of the runs that need it.",
+                {"profile": PROFILE, "slots": [f"{SITE}-0"]},
+            ),
+            _other("infer-piece", "flows.infer_piece.infer_piece", "A piece of another run; Stage-A starts it.", {}),
+        ],
+    }
+
+
+def select(site: str, missions: dict[str, Mission]) -> list[str]:
+    """The names, as flow/deployment, of what is deployed for a site."""
+    return [
+        f"stage-a/{site}",
+        *(f"stage-a/{mission.slug}" for mission in missions.values()),
+        "stage-b/stage-b",
+        "dense-caption/dense-caption",
+        "merge-checkpoint/merge-checkpoint",
+        "infer-piece/infer-piece",
+    ]
+
+
+def _ad_hoc(site: Site) -> dict[str, Any]:
+    return _deployment(
+        site.name,
+        "flows.stage_a.stage_a",
+        f"Any mission, asked for by a person. {site.note}",
+        pool=site.name,
+        tags=["stage-a", "ad-hoc"],
+        parameters=_stage_a_parameters(site.name, site.profile),
+    )
+
+
+def _night(mission: Mission) -> dict[str, Any]:
+    deployment = _deployment(
+        mission.slug,
+        "flows.stage_a.stage_a",
+        f"{mission.name}: {mission.focus}",
+        pool=SITE,
+        tags=["stage-a", "mission", mission.name],
+        parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE)},
+    )
+    # A second run of the mission waits for the first: a night that takes longer than a day loses nothing.
+    deployment["concurrency_limit"] = {"limit": 1, "collision_strategy": "ENQUEUE"}
+    if mission.schedule is not None:
+        schedule = {"cron": mission.schedule.cron, "timezone": mission.schedule.timezone}
+        deployment["schedules"] = [{"slug": mission.slug, **schedule, "active": NIGHTS}]
+    return deployment
+
+
+def _stage_a_parameters(site: str, profile: str) -> dict[str, Any]:
+    return {
+        "profile": profile,
+        "checkpoint_block": site,
+        "store": f"block://{site}",
+        "slots": [f"{site}-0"],
+        "hand_off": {"mode": "deployment"},
+    }
+
+
+def _other(name: str, entrypoint: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return _deployment(name, entrypoint, description, pool=SITE, tags=[name], parameters=parameters)
+
+
+def _deployment(
+    name: str, entrypoint: str, description: str, *, pool: str, tags: list[str], parameters: dict[str, Any]
+) -> dict[str, Any]:
+    variables: dict[str, Any] = {
+        "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    }
+    if name in SITES and SITES[name].pool_type != "process":
+        variables["image"] = IMAGE
+    return {
+        "name": name,
+        "version": VERSION,
+        "description": description,
+        "tags": ["fieldcheck", *tags],
+        "entrypoint": entrypoint,
+        "enforce_parameter_schema": True,
+        "parameters": parameters,
+        "work_pool": {"name": pool, "job_variables": variables},
+    }
+
+
+def write(path: Path = PREFECT_FILE) -> None:
+    """Write the file for the missions that ship in `configs/missions/`."""
+    path.write_text(as_text(load_missions()), encoding="utf-8")
+
+
+def as_text(missions: dict[str, Mission]) -> str:
+    """The file's text."""
+    return _HEADER + yaml.safe_dump(prefect_file(missions), allow_unicode=True, sort_keys=False, width=120)
+
+
+if __name__ == "__main__":
+    sys.exit(write())

@@ -1,0 +1,32 @@
+"""Where Fieldcheck runs: each site has a work pool, a profile, a concurrency limit and blocks. Knows no Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place where runs are executed. Work pool, checkpoint block and publish target have the site's name."""
+
+    name: str
+    profile: str
+    pool_type: str
+    note: str
+    """What its ad-hoc deployment is for, one sentence."""
+
+    @property
+    def slot(self) -> str:
+        """The concurrency limit of its accelerator: runs hold a slot of it while a model is loaded."""
+        return f"{self.name}-0"
+
+
+SITES = {
+    site.name: site
+    for site in (
+        Site("local", "demo", "process", "This machine's CPU, the demo checkpoint and photos."),
+        Site("gpu", "gpu", "process", "A machine with one GPU, in a process of its worker."),
+        Site("docker", "gpu", "docker", "A container on a machine with a GPU."),
+        Site("kubernetes", "gpu", "kubernetes", "A pod on a node with a GPU."),
+    )
+}

@@ -1,0 +1,83 @@
+"""Prefect's view of a run in its mission's history, and the events that automations and lineage listen to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
+
+from configs.stage_a import StageAConfig
+from tasks.publishing.publish import Published
+from tasks.publishing.report import safe
+from tasks.publishing.shards import Receipt
+from tasks.publishing.task import mission_slug, shown_if_possible
+from tasks.records.retry import RETRIED
+from tasks.reports.history import RunFigures, figures, history_markdown, history_rows, read_history
+
+PUBLISHED = "fieldcheck.stage-a.published"
+"""Event of every published run; its resource is the mission, the manifest is related."""
+
+MUCH_QUARANTINED = "fieldcheck.stage-a.much-quarantined"
+"""Event of a published run with more quarantine than `publishing.alert_quarantine_fraction`."""
+
+
+@task(name="record-history", cache_policy=NO_CACHE, **RETRIED)
+def record_history(
+    config: StageAConfig, published: Published, receipts: Sequence[Receipt], reused: int, seconds: float
+) -> None:
+    """Add the run to its mission's history in Prefect's UI, and tell whoever listens.
+
+    Nothing is done without a server of its own: a server inside this process has no history and no listener.
+    """
+    if not get_current_settings().api.url:
+        return
+    now = datetime.now().astimezone()
+    this = figures(published, receipts, reused, seconds, str(flow_run.name or ""), now)
+    key = f"stage-a-{mission_slug(config.mission)}-runs"
+    with shown_if_possible():
+        runs = [*_earlier(f"{key}-table"), this]
+        description = f"Stage-A runs of {config.mission}"
+        create_table_artifact(key=f"{key}-table", table=history_rows(runs), description=description)
+        create_markdown_artifact(
+            key=key, markdown=history_markdown(safe(config.mission), runs), description=description
+        )
+    _tell(config, published, this)
+
+
+def _earlier(key: str) -> list[RunFigures]:
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])), sort=ArtifactSort.CREATED_DESC, limit=1
+        )
+    data = found[0].data if found else None
+    return read_history(json.loads(data)) if isinstance(data, str) else []
+
+
+def _tell(config: StageAConfig, published: Published, this: RunFigures) -> None:
+    slug = mission_slug(config.mission)
+    resource = {"prefect.resource.id": f"fieldcheck.mission.{slug}", "prefect.resource.name": config.mission}
+    manifest = {
+        "prefect.resource.id": f"fieldcheck.manifest.{published.sha256}",
+        "prefect.resource.role": "manifest",
+        "prefect.resource.name": published.uri,
+    }
+    checkpoints = [
+        {"prefect.resource.id": f"fieldcheck.checkpoint.{digest}", "prefect.resource.role": "checkpoint"}
+        for digest in (published.manifest.checkpoint, *published.manifest.adapters)
+        if digest
+    ]
+    payload = {**this.model_dump(mode="json"), "manifest": published.uri, "sha256": published.sha256}
+    emit_event(PUBLISHED, resource, related=[manifest, *checkpoints], payload=payload)
+    if this.quarantined_share > config.publishing.alert_quarantine_fraction:
+        get_run_logger().warning("%.1f %% of the groups are in quarantine", 100 * this.quarantined_share)
+        emit_event(MUCH_QUARANTINED, resource, related=[manifest], payload=payload)
