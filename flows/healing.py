@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from prefect.artifacts import ArtifactCreate
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import LogSort
