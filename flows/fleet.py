@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import Task
+from prefect import Task, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
@@ -82,10 +82,13 @@ def holding_slots(names: Sequence[str]) -> Iterator[None]:
                 cure = f"prefect gcl create {name} --limit 1"
                 raise ConfigError([Fault("slots", f"there is no concurrency limit {name}", cure)]) from error
     with concurrency(list(names), strict=True, lease_duration=_LEASE_SECONDS, raise_on_lease_renewal_failure=False):
+        log = get_run_logger()
+        log.info("took a slot of %s", ", ".join(names))
         try:
             yield
         finally:
             close_engines()  # the next holder finds the device empty
+            log.info("give the slot of %s back", ", ".join(names))
 
 
 def over_lanes(

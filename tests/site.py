@@ -1,0 +1,287 @@
+"""A site for tests: a Prefect server on SQLite or on PostgreSQL and Redis, deployments, workers. Knows no test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.servers import HOST, free_port, wait_for_http
+
+ROOT = Path(__file__).parents[1]
+POSTGRES = os.environ.get("FIELDCHECK_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("FIELDCHECK_TEST_REDIS", "redis://127.0.0.1:6379/9")
+_PREFECT = [sys.executable, "-m", "prefect"]
+_POLL_SECONDS = 0.5
+
+
+@dataclass
+class Process:
+    """A child in a session of its own, with all that it starts."""
+
+    command: list[str]
+    env: Mapping[str, str]
+    log: Path
+    popen: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, or start it again; the log goes on."""
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                self.command, env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to it and all below it, wherever they moved."""
+        for pid in [*_below(self.popen.pid), self.popen.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL for what does not end."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(20)
+        self.kill()
+
+
+def _below(pid: int) -> list[int]:
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, IndexError, ValueError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+@dataclass
+class TestSite:
+    """A server that runs, and how to talk to it."""
+
+    __test__ = False
+
+    env: dict[str, str]
+    folder: Path
+    servers: list[Process]
+    api: httpx.Client
+    workers: list[Process] = field(default_factory=list)
+
+    def prefect(self, *words: str) -> str:
+        """`prefect` as a person types it; its output."""
+        done = subprocess.run(
+            [*_PREFECT, "--no-prompt", *words], env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=180
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def deploy(self, **extra: str) -> str:
+        """`make deploy` without make; what it says."""
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.deploy"],
+            env={**self.env, **extra},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stderr
+
+    def worker(self, **extra: str) -> Process:
+        """A worker of the pool `local`, on one thread a run."""
+        process = Process(
+            [sys.executable, "-m", "infra.worker", "--pool", "local"],
+            {**self.env, "OMP_NUM_THREADS": "1", **extra},
+            self.folder / f"worker-{len(self.workers)}.log",
+        )
+        process.start()
+        self.workers.append(process)
+        return process
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """An answer of the REST API; asked again while the server is away."""
+        for _ in range(120):
+            try:
+                answer = self.api.request(method, path, json=body)
+                answer.raise_for_status()
+                return answer.json() if answer.content else None
+            except httpx.TransportError:
+                time.sleep(1)
+        raise AssertionError("the Prefect server did not come back")
+
+    def start_run(self, deployment: str, **parameters: Any) -> str:
+        """A run by `prefect deployment run`, as the README has it; its id."""
+        words = [word for name, value in parameters.items() for word in ("-p", f"{name}={_told(value)}")]
+        self.prefect("deployment", "run", deployment, *words)
+        flow, name = deployment.split("/")
+        body = {
+            "deployments": {"name": {"any_": [name]}},
+            "flows": {"name": {"any_": [flow]}},
+            "sort": "EXPECTED_START_TIME_DESC",
+            "limit": 1,
+        }
+        return str(self.ask("POST", "/flow_runs/filter", body)[0]["id"])
+
+    def run_of(self, run: str) -> Any:
+        """A flow run."""
+        return self.ask("GET", f"/flow_runs/{run}")
+
+    def states(self, run: str) -> list[tuple[float, str]]:
+        """Times, in seconds since the epoch, and names of a run's states, oldest first."""
+        from datetime import datetime
+
+        found = self.ask("GET", f"/flow_run_states/?flow_run_id={run}")
+        told = [(datetime.fromisoformat(one["timestamp"]).timestamp(), one["name"]) for one in found]
+        return sorted(told)
+
+    def wait_for(self, run: str, *states: str, seconds: float = 240.0) -> Any:
+        """The run, once its state has one of these names. Fails the test when it ends otherwise or takes too long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = self.run_of(run)
+            if found["state_name"] in states:
+                return found
+            if found["state_type"] in {"FAILED", "CANCELLED"}:
+                break
+            time.sleep(_POLL_SECONDS)
+        logs = "\n".join(self.logs(run)[-30:])
+        pytest.fail(f"run is {found['state_name']}: {found['state']['message']}; states {self.states(run)}\n{logs}")
+
+    def logs(self, run: str) -> list[str]:
+        """What a run logged."""
+        body = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        return [f"{line['timestamp']} {line['message']}" for line in self.ask("POST", "/logs/filter", body)]
+
+    def artifacts(self, run: str) -> dict[str, Any]:
+        """A run's artifacts, by key."""
+        body = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+        return {one["key"]: one for one in self.ask("POST", "/artifacts/filter", body)}
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@contextmanager
+def sqlite_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
+    """A server as `make server` starts it: one process, SQLite."""
+    with _site(folder, env, [["server", "start"]], {}) as site:
+        yield site
+
+
+@contextmanager
+def postgres_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
+    """The server profile: API and background services apart, PostgreSQL, Redis, a password. Skips without those two."""
+    host, port, database = _reached("Redis", REDIS, 6379)
+    with _database() as url:
+        settings = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": url,
+            "PREFECT_MESSAGING_BROKER": "prefect_redis.messaging",
+            "PREFECT_MESSAGING_CACHE": "prefect_redis.messaging",
+            "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+            "PREFECT_REDIS_MESSAGING_HOST": host,
+            "PREFECT_REDIS_MESSAGING_PORT": str(port),
+            "PREFECT_REDIS_MESSAGING_DB": database or "0",
+            "PREFECT_SERVER_API_AUTH_STRING": (password := f"admin:{uuid.uuid4().hex}"),
+            "PREFECT_API_AUTH_STRING": password,
+        }
+        commands = [["server", "start", "--no-services"], ["server", "services", "start"]]
+        with _site(folder, env, commands, settings) as site:
+            yield site
+
+
+@contextmanager
+def _site(
+    folder: Path, env: Mapping[str, str], commands: list[list[str]], settings: Mapping[str, str]
+) -> Iterator[TestSite]:
+    port = free_port()
+    url = f"http://{HOST}:{port}/api"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "FIELDCHECK_"))}
+    shared = {
+        **kept,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "DO_NOT_TRACK": "1",
+        "FIELDCHECK_HOME": str(ROOT),
+        **settings,
+        **env,
+    }
+    user, _, password = shared.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    servers = [
+        Process([*_PREFECT, *words], shared, folder / f"server-{number}.log") for number, words in enumerate(commands)
+    ]
+    with httpx.Client(base_url=url, auth=(user, password) if user else None, timeout=30, trust_env=False) as api:
+        site = TestSite(shared, folder, servers, api)
+        try:
+            for process in servers:
+                process.start()
+                wait_for_http(f"{url}/health", servers[0].popen, servers[0].log)
+            yield site
+        finally:
+            for process in [*site.workers, *reversed(servers)]:
+                process.stop()
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """A database of its own on the PostgreSQL server, as SQLAlchemy writes it."""
+    import asyncpg
+
+    _reached("PostgreSQL", POSTGRES, 5432)
+    name = f"fieldcheck_{uuid.uuid4().hex[:12]}"
+
+    async def execute(statement: str) -> None:
+        connection = await asyncpg.connect(POSTGRES)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute(f'CREATE DATABASE "{name}"'))
+    try:
+        told = urlsplit(POSTGRES)
+        yield told._replace(scheme="postgresql+asyncpg", path=f"/{name}").geturl()
+    finally:
+        asyncio.run(execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+def _reached(what: str, url: str, port: int) -> tuple[str, int, str]:
+    """Host, port and path behind a URL. Skips the test when nobody listens there."""
+    import socket
+
+    told = urlsplit(url)
+    host, port = told.hostname or HOST, told.port or port
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        pytest.skip(f"no {what} at {host}:{port}; FIELDCHECK_TEST_POSTGRES and FIELDCHECK_TEST_REDIS name others")
+    return host, port, told.path.strip("/")
