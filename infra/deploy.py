@@ -10,7 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -54,6 +54,8 @@ def main() -> int:
         deploy(site, nights == "on")
     except ConfigError as error:
         return _complain(str(error))
+    except subprocess.CalledProcessError as error:
+        return _complain(f"{' '.join(error.cmd[2:5])} failed, as told above")
     return 0
 
 
@@ -76,9 +78,9 @@ def deploy(site: Site, nights: bool) -> None:
         "FIELDCHECK_VERSION": version(),
         "FIELDCHECK_IMAGE": os.environ.get("FIELDCHECK_IMAGE", "fieldcheck:gpu"),
     }
-    names = [word for name in select(site.name, missions) for word in ("-n", name)]
+    names = [word for name in select(site.name, missions) for word in ("-n", name.partition("/")[2])]
     command = [*PREFECT, "deploy", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)), *names]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL)
+    _run(command, os.environ | variables)
     for name in select(site.name, missions):
         _say(f"deployment   {name}")
     for name in deploy_automations(alerts):
@@ -107,8 +109,16 @@ def _make_pool(client: SyncPrefectClient, site: Site) -> None:
     template = ROOT / "infra" / site.name / "base-job-template.json"
     if template.exists():
         words += ["--base-job-template", str(template)]
-    subprocess.run([*PREFECT, *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _run([*PREFECT, *words], os.environ)
     _say(f"work pool    {site.name} ({site.pool_type})")
+
+
+def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
+    """A command of Prefect's, whose words are only of interest when it fails."""
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        raise subprocess.CalledProcessError(done.returncode, command)
 
 
 def _make_limit(client: SyncPrefectClient, name: str) -> None:

@@ -95,6 +95,7 @@ def test_a_new_mission_is_one_file(tmp_path: Path) -> None:
 
 
 def test_what_is_selected_is_in_the_file() -> None:
+    assert len(BY_NAME) == len(FILE["deployments"]), "deployments are selected by name"
     for site in SITES:
         for name in select(site, known_missions()):
             flow, deployment = name.split("/")
