@@ -113,7 +113,8 @@ def check_verify(config: VerifyConfig, skip: frozenset[str] = frozenset()) -> It
 
 def _manifest(uri: str) -> Iterator[Fault]:
     try:
-        location = parse_store_uri(uri)
+        # Of block://name/key only the name says where the store is.
+        location = parse_store_uri("/".join(uri.split("/")[:3]) if uri.startswith("block://") else uri)
     except ValueError as error:
         yield Fault("manifest", str(error))
         return

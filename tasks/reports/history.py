@@ -63,7 +63,7 @@ def figures(
 
 
 def read_history(rows: Sequence[Mapping[str, Any]]) -> list[RunFigures]:
-    """The runs in a history's table, oldest first. A row that an other release wrote differently is left out."""
+    """The runs in a history's table, oldest first. A row that another release wrote differently is left out."""
     runs = []
     for row in rows:
         try:
@@ -80,12 +80,12 @@ def history_rows(runs: Sequence[RunFigures]) -> list[dict[str, Any]]:
 
 
 def history_markdown(mission: str, runs: Sequence[RunFigures]) -> str:
-    """A page with the picture of the last runs. `mission` is markdown already."""
+    """A page with the picture of the last runs, of which there is one at least. `mission` is markdown already."""
     shown = sorted(runs, key=lambda one: one.ended)[-KEPT:]
     picture = base64.b64encode(draw_history(shown)).decode()
     last = shown[-1]
     return (
-        f"# {mission}: the last {len(shown)} runs\n\n"
+        f"# {mission}: {'the last run' if len(shown) == 1 else f'the last {len(shown)} runs'}\n\n"
         f"![photos, speed and quarantine of the last runs](data:image/png;base64,{picture})\n\n"
         f"Last run: {last.photos} photos, {last.inferred} inferred at {last.photos_per_second:.1f} a second, "
         f"{last.reused} reused, {last.retried} retried, {last.quarantined_share:.1%} of {last.groups} groups "
@@ -107,10 +107,11 @@ def draw_history(runs: Sequence[RunFigures]) -> bytes:
     photos.bar(places, inferred, label="inferred", color="#1f6feb")
     photos.bar(places, [one.reused for one in runs], bottom=inferred, label="known from earlier runs", color="#9dc1f7")
     photos.set_title("different photos", fontsize=10)
-    photos.legend(fontsize=8)
+    photos.set_ylim(0, 1.3 * max([one.inferred + one.reused for one in runs], default=0) or 1)  # room for the legend
+    photos.legend(fontsize=8, ncols=2, loc="upper left")
     speed.plot(places, [one.photos_per_second for one in runs], marker="o", markersize=3, color="#1a7f37")
     speed.set_title("photos a second (line), groups quarantined in % (bars)", fontsize=10)
-    speed.set_ylim(bottom=0)
+    speed.set_ylim(0, 1.1 * max([one.photos_per_second for one in runs], default=0) or 1)
     share = speed.twinx()
     share.bar(places, [100 * one.quarantined_share for one in runs], color="#cf222e", alpha=0.3)
     share.set_ylim(0, 100)

@@ -242,6 +242,8 @@ def test_a_stage_b_run_is_told_a_manifest(tmp_path: Path, monkeypatch: pytest.Mo
     assert load_stage_b({"manifest": uri}).manifest == uri
     assert load_verify({"manifest": uri, "sha256": "0" * 64}).sha256 == "0" * 64
     assert load_stage_b({"manifest": "s3://bucket/stage_a/m/runs/r/manifest.json"}).store is None
+    block = "block://nightly/stage_a/m/runs/r/manifest.json"
+    assert load_stage_b({"manifest": block}).manifest == block
     monkeypatch.setenv("FIELDCHECK_MANIFEST", uri)
     assert load_stage_b({}).manifest == uri
 
