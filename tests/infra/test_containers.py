@@ -1,0 +1,136 @@
+"""Dockerfile, compose and Kubernetes files: what can be checked of them without a Docker engine or a cluster."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import prefect_redis.client
+import pytest
+import yaml
+from prefect.settings import Settings
+from prefect.settings.legacy import _get_settings_fields
+
+from configs.stage_a import StageAConfig
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "infra/compose.yaml").read_text(encoding="utf-8"))
+KUBERNETES = ROOT / "infra/kubernetes"
+TEMPLATE = json.loads((KUBERNETES / "base-job-template.json").read_text(encoding="utf-8"))
+REDIS = {f"PREFECT_REDIS_MESSAGING_{name.upper()}" for name in prefect_redis.client.RedisMessagingSettings.model_fields}
+SECRETS = re.compile(r"PASSWORD|SECRET|AUTH|KEY")
+
+
+def prefect_names() -> set[str]:
+    """Every variable that Prefect or prefect-redis reads."""
+    names = set(REDIS)
+    for setting in _get_settings_fields(Settings).values():
+        names.add(setting.name)
+        alias = setting.accessor.upper().replace(".", "_")
+        names.add(f"PREFECT_{alias}")
+    return names
+
+
+def files() -> list[Path]:
+    """All files that name variables."""
+    return [ROOT / "infra/docker/Dockerfile", ROOT / "infra/compose.yaml", *sorted(KUBERNETES.glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
+def test_prefect_reads_every_variable(path: Path) -> None:
+    told = set(re.findall(r"\bPREFECT_[A-Z_]+[A-Z]\b(?!})", path.read_text(encoding="utf-8")))
+    told -= {"PREFECT_AUTH", "PREFECT_ENCRYPTION_KEY"}  # compose's own
+    told -= {"PREFECT_SERVER_ENCRYPTION_KEY"}  # read where blocks are encrypted, and no setting
+    assert told <= prefect_names(), told - prefect_names()
+
+
+def test_fieldcheck_reads_every_variable() -> None:
+    own = {"HOME", "VERSION", "ALERT_URL", "IMAGE"}
+    for name in set(re.findall(r"\bFIELDCHECK_([A-Z0-9_]+)", (ROOT / "infra/compose.yaml").read_text())):
+        assert name in own or name.split("__")[0].lower() in StageAConfig.model_fields, name
+
+
+def test_services_start_again_and_hold_no_secret() -> None:
+    once = {"migrate", "deploy"}
+    for name, service in COMPOSE["services"].items():
+        assert service["restart"] == ("no" if name in once else "unless-stopped"), name
+        assert not service["image"].endswith("latest")
+        assert ":" in service["image"], name
+        for variable, value in service.get("environment", {}).items():
+            if SECRETS.search(variable) and value:
+                assert "${" in str(value), f"{name}: {variable}"
+
+
+def test_what_compose_asks_for_is_in_the_example() -> None:
+    text = (ROOT / "infra/compose.yaml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{([A-Z0-9_]+)", text))
+    given = set(re.findall(r"^([A-Z0-9_]+)=", (ROOT / "infra/compose.env.example").read_text(), re.MULTILINE))
+    assert asked == given
+
+
+def test_nobody_is_root_and_nothing_floats() -> None:
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    named = {re.match(r"(\S+) AS (\S+)", stage)[2]: stage for stage in stages}  # type: ignore[index]
+    assert re.findall(r"^USER (\S+)", named["runtime"], re.MULTILINE)[-1] == "10001"
+    for target in ("server", "cpu", "gpu"):
+        assert named[target].startswith("runtime AS")
+        assert "USER" not in named[target]
+    assert re.match(r"python:3\.11\.\d+-slim", named["base"])
+    for service in COMPOSE["services"].values():
+        if "build" in service:
+            assert service["build"]["target"] in named
+
+
+def let_in(path: str, rules: list[str]) -> bool:
+    """Whether .dockerignore lets a path into the context: the last rule that fits counts."""
+    inside = True
+    for rule in rules:
+        name = rule.removeprefix("!")
+        if fnmatch.fnmatch(path, name) or path.startswith(f"{name}/") or (name == "*"):
+            inside = rule.startswith("!")
+    return inside
+
+
+def test_the_context_has_what_is_copied_and_is_small() -> None:
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    for source in " ".join(copied).split():
+        assert (ROOT / source).exists(), source
+        assert let_in(source, rules), source
+    for outside in ("tests", ".git", ".venv", ".env", "infra/demo/gallery.png"):
+        assert not let_in(outside, rules), outside
+    size = sum(
+        path.stat().st_size
+        for top in ("flows", "tasks", "blocks", "configs", "infra")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    assert size < 16 * 2**20
+
+
+def test_every_placeholder_of_the_job_has_a_variable_and_every_variable_a_place() -> None:
+    used = set(re.findall(r"{{ (\w+) }}", json.dumps(TEMPLATE["job_configuration"])))
+    assert used == set(TEMPLATE["variables"]["properties"])
+
+
+def test_the_job_is_not_root_and_has_a_gpu() -> None:
+    pod = TEMPLATE["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsUser"] == 10001
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "{{ gpus }}"
+    mounted = {one["name"] for one in container["volumeMounts"]}
+    assert mounted == {one["name"] for one in pod["volumes"]}
+
+
+@pytest.mark.parametrize("name", ["base.yaml", "secrets.example.yaml"])
+def test_manifests_say_what_they_are(name: str) -> None:
+    for document in yaml.safe_load_all((KUBERNETES / name).read_text(encoding="utf-8")):
+        assert {"apiVersion", "kind", "metadata"} <= set(document)
+        if document["kind"] != "Namespace":
+            assert document["metadata"]["namespace"] == "fieldcheck"
+        if document["kind"] == "Secret":
+            assert not any(document["stringData"].values())
