@@ -24,7 +24,7 @@ from tests.servers import HOST, free_port, wait_for_http
 
 ROOT = Path(__file__).parents[1]
 POSTGRES = os.environ.get("FIELDCHECK_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
-REDIS = os.environ.get("FIELDCHECK_TEST_REDIS", "redis://127.0.0.1:6379/9")
+REDIS = os.environ.get("FIELDCHECK_TEST_REDIS", "redis://127.0.0.1:6379")
 _PREFECT = [sys.executable, "-m", "prefect"]
 _POLL_SECONDS = 0.5
 
@@ -195,8 +195,7 @@ def sqlite_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
 @contextmanager
 def postgres_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
     """The server profile: API and background services apart, PostgreSQL, Redis, a password. Skips without those two."""
-    host, port, database = _reached("Redis", REDIS, 6379)
-    with _database() as url:
+    with _database() as url, _redis() as (host, port, number):
         settings = {
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": url,
             "PREFECT_MESSAGING_BROKER": "prefect_redis.messaging",
@@ -205,7 +204,7 @@ def postgres_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
             "PREFECT_REDIS_MESSAGING_HOST": host,
             "PREFECT_REDIS_MESSAGING_PORT": str(port),
-            "PREFECT_REDIS_MESSAGING_DB": database or "0",
+            "PREFECT_REDIS_MESSAGING_DB": str(number),
             "PREFECT_SERVER_API_AUTH_STRING": (password := f"admin:{uuid.uuid4().hex}"),
             "PREFECT_API_AUTH_STRING": password,
         }
@@ -274,8 +273,26 @@ def _database() -> Iterator[str]:
         asyncio.run(execute(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
-def _reached(what: str, url: str, port: int) -> tuple[str, int, str]:
-    """Host, port and path behind a URL. Skips the test when nobody listens there."""
+@contextmanager
+def _redis() -> Iterator[tuple[str, int, int]]:
+    """Host, port and number of a database of Redis in which there is nothing; it is emptied again."""
+    from redis import Redis
+
+    host, port = _reached("Redis", REDIS, 6379)
+    for number in range(15, 0, -1):
+        with Redis(host=host, port=port, db=number) as client:
+            if client.dbsize():
+                continue
+            try:
+                yield host, port, number
+            finally:
+                client.flushdb()
+            return
+    pytest.skip(f"every database of Redis at {host}:{port} has something in it")
+
+
+def _reached(what: str, url: str, port: int) -> tuple[str, int]:
+    """Host and port of a URL. Skips the test when nobody listens there."""
     import socket
 
     told = urlsplit(url)
@@ -284,4 +301,4 @@ def _reached(what: str, url: str, port: int) -> tuple[str, int, str]:
         socket.create_connection((host, port), timeout=2).close()
     except OSError:
         pytest.skip(f"no {what} at {host}:{port}; FIELDCHECK_TEST_POSTGRES and FIELDCHECK_TEST_REDIS name others")
-    return host, port, told.path.strip("/")
+    return host, port
