@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -54,6 +55,9 @@ def main() -> int:
         deploy(site, nights == "on")
     except ConfigError as error:
         return _complain(str(error))
+    except httpx.HTTPError as error:
+        url = get_current_settings().api.url
+        return _complain(f"no Prefect server answers at {url} ({type(error).__name__}); `make server` starts one")
     except subprocess.CalledProcessError as error:
         return _complain(f"{' '.join(error.cmd[2:5])} failed, as told above")
     return 0
