@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument("--site", choices=SITES, default="local")
     site = parser.parse_args().site
     url = os.environ["PREFECT_API_URL"]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with server(url):
         if not wait_for(url):
             sys.stderr.write(f"up: no Prefect server at {url}\n")
@@ -34,6 +37,7 @@ def main() -> int:
         try:
             return worker.wait()
         except KeyboardInterrupt:
+            worker.terminate()  # Ctrl-C has reached it already, a plain kill has not
             return worker.wait(_STOP_SECONDS)
 
 
