@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.context import FlowRunContext
 from prefect.states import State
 
@@ -75,7 +77,8 @@ def test_a_failed_run_leaves_a_page(prefect_harness: str) -> None:
     with pytest.raises(ConfigError):
         stage_a(mission="挡风板安装检查", input_root="/nowhere", store="/nowhere", device="cpu")
     with get_client(sync_client=True) as client:
-        pages = [one for one in client.read_artifacts() if one.key == "stage-a-air-baffle-trouble"]
+        key = ArtifactFilterKey(any_=["stage-a-air-baffle-trouble"])
+        pages = client.read_artifacts(artifact_filter=ArtifactFilter(key=key), sort=ArtifactSort.CREATED_DESC, limit=1)
     assert pages
     page = str(pages[0].data)
     assert "/runs/flow-run/" in page
