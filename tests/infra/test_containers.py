@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import prefect_redis.cleanup_queue
 import prefect_redis.client
 import pytest
 import yaml
@@ -22,12 +23,21 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "infra/compose.yaml").read_text
 KUBERNETES = ROOT / "infra/kubernetes"
 TEMPLATE = json.loads((KUBERNETES / "base-job-template.json").read_text(encoding="utf-8"))
 REDIS = {f"PREFECT_REDIS_MESSAGING_{name.upper()}" for name in prefect_redis.client.RedisMessagingSettings.model_fields}
+REDIS |= {
+    f"PREFECT_REDIS_WORKER_CLEANUP_QUEUE_{name.upper()}"
+    for name in prefect_redis.cleanup_queue.RedisWorkerCleanupQueueSettings.model_fields
+}
+# Read by prefect-kubernetes 0.8.0, which is not among our packages.
+KUBERNETES_WORKER = {
+    f"PREFECT_INTEGRATIONS_KUBERNETES_{name}"
+    for name in ("WORKER_API_AUTH_STRING_SECRET_NAME", "WORKER_API_AUTH_STRING_SECRET_KEY", "OBSERVER_NAMESPACES")
+}
 SECRETS = re.compile(r"PASSWORD|SECRET|AUTH|KEY")
 
 
 def prefect_names() -> set[str]:
     """Every variable that Prefect or prefect-redis reads."""
-    names = set(REDIS)
+    names = REDIS | KUBERNETES_WORKER
     for setting in _get_settings_fields(Settings).values():
         names.add(setting.name)
         alias = setting.accessor.upper().replace(".", "_")
@@ -55,7 +65,7 @@ def test_fieldcheck_reads_every_variable() -> None:
 
 
 def test_services_start_again_and_hold_no_secret() -> None:
-    once = {"migrate", "deploy"}
+    once = {"migrate", "deploy", "demo"}
     for name, service in COMPOSE["services"].items():
         assert service["restart"] == ("no" if name in once else "unless-stopped"), name
         assert not service["image"].endswith("latest")
