@@ -20,6 +20,13 @@ from configs.stores import BlockName, S3Options
 Device = Annotated[str, Field(pattern=r"^(auto|cpu(:\d+)?|cuda(:\d+)?)$")]
 Slot = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 ShardPhotos = Annotated[int, Field(ge=1, le=100_000)]
+CheckpointBlock = Annotated[
+    BlockName | None,
+    Field(
+        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
+        "adapters, unless the flags or the run's parameters do."
+    ),
+]
 
 
 class DenseConfig(GenerationConfig):
@@ -66,11 +73,7 @@ class DenseCaptionConfig(ReadConfig):
     input_root: str = Field("", description="Folder of photos, at any depth: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
     name: str = Field("", description="Name of the photo set in the store; by default the folder's own.")
-    checkpoint_block: BlockName | None = Field(
-        None,
-        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
-        "adapters, unless the flags or the run's parameters do.",
-    )
+    checkpoint_block: CheckpointBlock = None
     slots: tuple[Slot, ...] = Field(
         (), description="Prefect concurrency limits, such as gpu-0, of which a slot is held while the model is loaded."
     )

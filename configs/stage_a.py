@@ -20,8 +20,8 @@ from configs.parts import (
     PublishingConfig,
     SpreadConfig,
 )
-from configs.photo import Device, ShardPhotos, Slot
-from configs.stores import BlockName, S3Options
+from configs.photo import CheckpointBlock, Device, ShardPhotos, Slot
+from configs.stores import S3Options
 
 ShardSeconds = Annotated[float, Field(ge=1.0, le=86_400.0)]
 
@@ -32,11 +32,7 @@ class StageAConfig(Part):
     mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
     input_root: str = Field("", description="Where the missions' photos are: a directory, or s3://bucket/prefix.")
     store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-    checkpoint_block: BlockName | None = Field(
-        None,
-        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
-        "adapters, unless the flags or the run's parameters do.",
-    )
+    checkpoint_block: CheckpointBlock = None
     device: Device = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")
     devices: tuple[Device, ...] = Field(
         (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."

@@ -18,6 +18,8 @@ from flows.healing import RESUMING
 from infra.deployments import HEARTBEAT_SECONDS
 from tasks.reports.task import MUCH_QUARANTINED
 
+Match = dict[str, str | list[str]]
+
 DEAD_AFTER = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 LATE_FOR = timedelta(minutes=30)
 
@@ -27,8 +29,8 @@ _ENDED = {f"{_RUN}.{name}" for name in ("Completed", "Failed", "Crashed", "Cance
 _NOT_AT_WORK = {f"{_RUN}.{name}" for name in ("Paused", "Suspended", "AwaitingRetry", "Scheduled", RESUMING)}
 
 # A run that a person starts from a terminal has no deployment: it cannot be put back into a queue.
-_DEPLOYED = {"prefect.resource.id": "prefect.deployment.*", "prefect.resource.role": "deployment"}
-_EVERY_RUN = {"prefect.resource.id": f"{_RUN}.*"}
+_DEPLOYED: Match = {"prefect.resource.id": "prefect.deployment.*", "prefect.resource.role": "deployment"}
+_EVERY_RUN: Match = {"prefect.resource.id": f"{_RUN}.*"}
 
 
 def automations(alert_block: UUID | None) -> list[Automation]:
@@ -58,30 +60,15 @@ def _healing() -> list[Automation]:
     dead = Automation(
         name="fieldcheck: dead runs crash",
         description=f"A deployed run without a heartbeat for {DEAD_AFTER.seconds} s: its machine or worker is gone.",
-        trigger=EventTrigger(
-            match=_EVERY_RUN,
-            match_related=_DEPLOYED,
-            for_each={"prefect.resource.id"},
-            after={_HEARTBEAT, f"{_RUN}.Running"},
-            expect={_HEARTBEAT, *_ENDED, *_NOT_AT_WORK},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=DEAD_AFTER,
+        trigger=_missing(
+            after={_HEARTBEAT, f"{_RUN}.Running"}, expected={_HEARTBEAT, *_ENDED, *_NOT_AT_WORK}, within=DEAD_AFTER
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {DEAD_AFTER.seconds} s")],
     )
     resumed = Automation(
         name="fieldcheck: crashed runs are resumed",
         description="A deployed run that crashed goes back into the queue; what was summarised is not done again.",
-        trigger=EventTrigger(
-            match=_EVERY_RUN,
-            match_related=_DEPLOYED,
-            for_each={"prefect.resource.id"},
-            expect={f"{_RUN}.Crashed"},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
+        trigger=_on({f"{_RUN}.Crashed"}, _EVERY_RUN, _DEPLOYED),
         actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="resumed after a crash")],
     )
     return [dead, resumed]
@@ -92,41 +79,19 @@ def _telling(block: UUID) -> list[Automation]:
     page = "{{ flow_run|ui_url }}"
     failed = Automation(
         name="fieldcheck: tell of failed runs",
-        trigger=EventTrigger(
-            match=_EVERY_RUN,
-            match_related=_DEPLOYED,
-            for_each={"prefect.resource.id"},
-            expect={f"{_RUN}.{name}" for name in ("Failed", "TimedOut")},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
+        trigger=_on({f"{_RUN}.{name}" for name in ("Failed", "TimedOut")}, _EVERY_RUN, _DEPLOYED),
         actions=[_message(block, f"Failed: {run}", f"{{{{ flow_run.state.message }}}}\n{page}")],
     )
     late = Automation(
         name="fieldcheck: tell of late runs",
-        trigger=EventTrigger(
-            match=_EVERY_RUN,
-            match_related=_DEPLOYED,
-            for_each={"prefect.resource.id"},
-            after={f"{_RUN}.Late"},
-            expect={f"{_RUN}.Running", f"{_RUN}.Pending", *_ENDED},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=LATE_FOR,
+        trigger=_missing(
+            after={f"{_RUN}.Late"}, expected={f"{_RUN}.Running", f"{_RUN}.Pending", *_ENDED}, within=LATE_FOR
         ),
         actions=[_message(block, f"Late: {run}", f"No worker took it for {LATE_FOR.seconds // 60} minutes.\n{page}")],
     )
     quarantined = Automation(
         name="fieldcheck: tell of much quarantine",
-        trigger=EventTrigger(
-            match={"prefect.resource.id": "fieldcheck.mission.*"},
-            for_each={"prefect.resource.id"},
-            expect={MUCH_QUARANTINED},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
+        trigger=_on({MUCH_QUARANTINED}, {"prefect.resource.id": "fieldcheck.mission.*"}),
         actions=[
             _message(
                 block,
@@ -137,6 +102,33 @@ def _telling(block: UUID) -> list[Automation]:
         ],
     )
     return [failed, late, quarantined]
+
+
+def _on(expected: set[str], match: Match, related: Match | None = None) -> EventTrigger:
+    """Every one of these events, of what it happens to."""
+    return EventTrigger(
+        match=match,
+        match_related=related or {},
+        for_each={"prefect.resource.id"},
+        expect=expected,
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
+
+
+def _missing(after: set[str], expected: set[str], within: timedelta) -> EventTrigger:
+    """None of the expected events of a deployed run in the time after one of the others."""
+    return EventTrigger(
+        match=_EVERY_RUN,
+        match_related=_DEPLOYED,
+        for_each={"prefect.resource.id"},
+        after=after,
+        expect=expected,
+        posture=Posture.Proactive,
+        threshold=1,
+        within=within,
+    )
 
 
 def _message(block: UUID, subject: str, body: str) -> ActionTypes:

@@ -21,11 +21,10 @@ import httpx
 import pytest
 
 from tests.servers import HOST, free_port, wait_for_http
+from tests.workers import PREFECT, REPOSITORY
 
-ROOT = Path(__file__).parents[1]
 POSTGRES = os.environ.get("FIELDCHECK_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("FIELDCHECK_TEST_REDIS", "redis://127.0.0.1:6379")
-_PREFECT = [sys.executable, "-m", "prefect"]
 _POLL_SECONDS = 0.5
 
 
@@ -42,7 +41,7 @@ class Process:
         """Start it, or start it again; the log goes on."""
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                self.command, env=self.env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self.command, env=self.env, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def kill(self) -> None:
@@ -92,7 +91,7 @@ class TestSite:
     def prefect(self, *words: str) -> str:
         """`prefect` as a person types it; its output."""
         done = subprocess.run(
-            [*_PREFECT, "--no-prompt", *words], env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=180
+            [PREFECT, "--no-prompt", *words], env=self.env, cwd=REPOSITORY, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -102,7 +101,7 @@ class TestSite:
         done = subprocess.run(
             [sys.executable, "-m", "infra.deploy"],
             env={**self.env, **extra},
-            cwd=ROOT,
+            cwd=REPOSITORY,
             capture_output=True,
             text=True,
             timeout=300,
@@ -230,13 +229,13 @@ def _site(
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "DO_NOT_TRACK": "1",
-        "FIELDCHECK_HOME": str(ROOT),
+        "FIELDCHECK_HOME": str(REPOSITORY),
         **settings,
         **env,
     }
     user, _, password = shared.get("PREFECT_API_AUTH_STRING", "").partition(":")
     servers = [
-        Process([*_PREFECT, *words], shared, folder / f"server-{number}.log") for number, words in enumerate(commands)
+        Process([PREFECT, *words], shared, folder / f"server-{number}.log") for number, words in enumerate(commands)
     ]
     with httpx.Client(base_url=url, auth=(user, password) if user else None, timeout=30, trust_env=False) as api:
         site = TestSite(shared, folder, servers, api)

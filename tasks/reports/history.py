@@ -75,13 +75,17 @@ def read_history(rows: Sequence[Mapping[str, Any]]) -> list[RunFigures]:
 
 def history_rows(runs: Sequence[RunFigures]) -> list[dict[str, Any]]:
     """The newest `KEPT` runs as a table's rows, newest first."""
-    newest = sorted(runs, key=lambda one: one.ended, reverse=True)[:KEPT]
-    return [one.model_dump(mode="json") for one in newest]
+    return [one.model_dump(mode="json") for one in reversed(_last(runs))]
+
+
+def _last(runs: Sequence[RunFigures]) -> list[RunFigures]:
+    """The newest `KEPT` runs, oldest first."""
+    return sorted(runs, key=lambda one: one.ended)[-KEPT:]
 
 
 def history_markdown(mission: str, runs: Sequence[RunFigures]) -> str:
     """A page with the picture of the last runs, of which there is one at least. `mission` is markdown already."""
-    shown = sorted(runs, key=lambda one: one.ended)[-KEPT:]
+    shown = _last(runs)
     picture = base64.b64encode(draw_history(shown)).decode()
     last = shown[-1]
     return (

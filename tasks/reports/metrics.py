@@ -17,9 +17,11 @@ _RATE = Gauge("fieldcheck_photos_per_second", "Photos a second since the first o
 def measured(of: str) -> Listener:
     """Keeps the figures of a run up to date; `of` is its mission, or the name of its photo set."""
 
+    done, total, rate = (gauge.labels(of) for gauge in (_DONE, _TOTAL, _RATE))
+
     def hear(tick: Tick) -> None:
-        _DONE.labels(of).set(tick.done)
-        _TOTAL.labels(of).set(tick.total)
-        _RATE.labels(of).set(tick.rate)
+        done.set(tick.done)
+        total.set(tick.total)
+        rate.set(tick.rate)
 
     return hear
