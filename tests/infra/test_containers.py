@@ -64,15 +64,79 @@ def test_fieldcheck_reads_every_variable() -> None:
         assert name in own or name.split("__")[0].lower() in StageAConfig.model_fields, name
 
 
+def words(told: Any) -> list[str]:
+    """What compose takes for a list of words or a mapping, as words; a mapping's as NAME=value."""
+    if isinstance(told, dict):
+        return [f"{name}={'' if value is None else value}" for name, value in told.items()]
+    return [str(told)] if isinstance(told, str) else [str(one) for one in told or []]
+
+
+def shown(service: dict[str, Any]) -> list[str]:
+    """What everybody on the machine reads of a service: process arguments, labels and the health check's."""
+    arguments = (service.get("command"), service.get("entrypoint"), service.get("healthcheck", {}).get("test"))
+    return [*(" ".join(words(told)) for told in arguments), *words(service.get("labels"))]
+
+
+def secrets(service: dict[str, Any]) -> list[str]:
+    """Secrets of a service that are written down in the file, or that others than its processes can read."""
+    found = []
+    for told in words(service.get("environment")):
+        variable, _, value = told.partition("=")
+        if SECRETS.search(variable) and value and "${" not in value:
+            found.append(told)
+    for told in shown(service):
+        named = re.search(rf"({SECRETS.pattern})[A-Z_]*[=: ]", told, re.IGNORECASE)
+        asked = [name for name in re.findall(r"\${1,2}\{?(\w+)", told) if SECRETS.search(name)]
+        credentials = re.search(r"://[^/\s:@]+:[^/\s@]+@", told)
+        if named or asked or credentials:
+            found.append(told)
+    return found
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"environment": {"POSTGRES_PASSWORD": "x"}},
+        {"environment": ["POSTGRES_PASSWORD=x"]},
+        {"command": ["serve", "--auth-key", "${S3_KEY},${S3_SECRET}"]},
+        {"command": ["serve", "--auth-key", "a,b"]},
+        {"command": "redis-server --requirepass $$REDIS_PASSWORD"},
+        {"command": ["psql", "postgresql://prefect:x@postgres/prefect"]},
+        {"entrypoint": ["env", "AWS_SECRET_ACCESS_KEY=x", "rclone"]},
+        {"labels": {"auth": "admin:x"}},
+        {"labels": ["traefik.auth=${PREFECT_AUTH}"]},
+        {"healthcheck": {"test": ["CMD", "redis-cli", "-a", "${REDIS_PASSWORD}", "ping"]}},
+    ],
+)
+def test_a_secret_is_found_wherever_it_is(service: dict[str, Any]) -> None:
+    assert secrets(service)
+
+
 def test_services_start_again_and_hold_no_secret() -> None:
-    once = {"migrate", "deploy", "demo"}
+    once = {"migrate", "deploy", "demo", "bucket"}
     for name, service in COMPOSE["services"].items():
         assert service["restart"] == ("no" if name in once else "unless-stopped"), name
         assert not service["image"].endswith("latest")
         assert ":" in service["image"], name
-        for variable, value in service.get("environment", {}).items():
-            if SECRETS.search(variable) and value:
-                assert "${" in str(value), f"{name}: {variable}"
+        assert not secrets(service), name
+
+
+def test_who_waits_for_whom_can() -> None:
+    for name, service in COMPOSE["services"].items():
+        for needed, how in service.get("depends_on", {}).items():
+            other = COMPOSE["services"][needed]
+            ends = other["restart"] == "no"
+            assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy"), name
+            # The server's check is in its image.
+            assert ends or needed == "server" or other["healthcheck"]["test"], needed
+            outside = set(other.get("profiles", [])) - set(service.get("profiles", []))
+            assert not outside or how.get("required") is False, f"{name} is started without {needed}"
+
+
+def test_whoever_reads_the_bucket_waits_for_it() -> None:
+    for name, service in COMPOSE["services"].items():
+        if any("FIELDCHECK_S3__ENDPOINT_URL" in told for told in words(service.get("environment"))):
+            assert service["depends_on"]["s3"]["condition"] == "service_healthy", name
 
 
 def test_what_compose_asks_for_is_in_the_example() -> None:
