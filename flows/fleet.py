@@ -12,9 +12,9 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
-from prefect.settings import get_current_settings
 from prefect.utilities.annotations import opaque
 
+from blocks.server import has_shared_server
 from configs.errors import ConfigError, Fault
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
@@ -62,7 +62,7 @@ def on_device(inferring: Task[P, R]) -> Task[P, R]:
     For a tag the server looks for a limit of that name, a second or two on SQLite in which the engine stands still; a
     server inside this process serves nobody else, and has no limits.
     """
-    return inferring.with_options(tags=["gpu"]) if get_current_settings().api.url else inferring
+    return inferring.with_options(tags=["gpu"]) if has_shared_server() else inferring
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture, as_completed
-from prefect.settings import get_current_settings
 
+from blocks.server import has_shared_server
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
 from configs.stage_a import StageAConfig
@@ -135,6 +135,6 @@ def _parameters(config: StageAConfig, name: str) -> dict[str, Any]:
 
 
 def _check_server() -> None:
-    if not get_current_settings().api.url:
+    if not has_shared_server():
         what = "needs a Prefect server that all machines reach"
         raise ConfigError([Fault("spread.over", what, "start one and set PREFECT_API_URL")])

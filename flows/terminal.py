@@ -42,9 +42,11 @@ def embedded() -> Iterator[None]:
 @contextmanager
 def _without_heartbeats() -> Iterator[None]:
     """A server inside has nobody who watches heartbeats, and each flow waits a second for its own to stop."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    if get_current_settings().api.url:
+    from blocks.server import has_shared_server
+
+    if has_shared_server():
         yield
         return
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):

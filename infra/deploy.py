@@ -25,6 +25,7 @@ from prefect_aws import AwsCredentials
 
 from blocks.model_checkpoint import ModelCheckpoint
 from blocks.publish_target import PublishTarget
+from blocks.server import has_shared_server
 from configs.errors import ConfigError
 from configs.missions import load_missions
 from configs.parts import ModelConfig
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("--site", choices=SITES, default="local", help="where runs are executed")
     parser.add_argument("--nights", choices=("on", "off"), help="whether cron schedules are active; off for local")
     options = parser.parse_args()
-    if not get_current_settings().api.url:
+    if not has_shared_server():
         return _complain("set PREFECT_API_URL to a Prefect server; `make server` starts one on this machine")
     site = SITES[options.site]
     nights = options.nights or ("off" if site.name == "local" else "on")

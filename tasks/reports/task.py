@@ -14,8 +14,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.events import emit_event
 from prefect.runtime import flow_run
-from prefect.settings import get_current_settings
 
+from blocks.server import has_shared_server
 from configs.stage_a import StageAConfig
 from tasks.publishing.publish import Published
 from tasks.publishing.report import safe
@@ -39,7 +39,7 @@ def record_history(
 
     Nothing is done without a server of its own: a server inside this process has no history and no listener.
     """
-    if not get_current_settings().api.url:
+    if not has_shared_server():
         return
     now = datetime.now().astimezone()
     this = figures(published, receipts, reused, seconds, str(flow_run.name or ""), now)
