@@ -20,6 +20,13 @@ PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 HEARTBEAT_SECONDS = 30
 """How often a deployed run gives a sign of life: as often as Prefect can."""
 
+GRACE_SECONDS = 60
+"""How long a mission's place stays taken when its run dies before it began: Prefect takes no less.
+
+One that dies later gives it back when it crashes. A run that takes longer to begin has its place all the same, unless
+another run of the mission took it meanwhile: then it is cancelled, and that one reads the photos.
+"""
+
 SITE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
     f"{{{{ $FIELDCHECK_{name} }}}}" for name in ("SITE", "SITE_PROFILE", "NIGHTS", "VERSION", "IMAGE", "HOME")
 )
@@ -90,7 +97,11 @@ def _night(mission: Mission) -> dict[str, Any]:
         parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE)},
     )
     # A second run of the mission waits for the first: a night that takes longer than a day loses nothing.
-    deployment["concurrency_limit"] = {"limit": 1, "collision_strategy": "ENQUEUE"}
+    deployment["concurrency_limit"] = {
+        "limit": 1,
+        "collision_strategy": "ENQUEUE",
+        "grace_period_seconds": GRACE_SECONDS,
+    }
     if mission.schedule is not None:
         schedule = {"cron": mission.schedule.cron, "timezone": mission.schedule.timezone}
         deployment["schedules"] = [{"slug": mission.slug, **schedule, "active": NIGHTS}]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prefect._vendor.croniter import croniter
 from prefect.cli.deploy import _models
+from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
 from prefect.utilities.schema_tools.validation import validate
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from configs.missions import known_missions, load_missions
 from infra import deploy
-from infra.deployments import PREFECT_FILE, as_text, prefect_file, select
+from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, prefect_file, select
 from infra.sites import SITES
 
 FILE: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
@@ -77,7 +78,9 @@ def test_every_mission_has_a_night_of_its_own() -> None:
     for mission in known_missions().values():
         one = BY_NAME[mission.slug]
         assert one["parameters"]["mission"] == mission.name
-        assert one["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        limit = {"limit": 1, "collision_strategy": "ENQUEUE", "grace_period_seconds": GRACE_SECONDS}
+        assert one["concurrency_limit"] == limit
+        ConcurrencyOptions.model_validate(limit)
         (schedule,) = one["schedules"]
         assert croniter.is_valid(schedule["cron"])
         assert schedule["timezone"] == "Asia/Shanghai"

@@ -17,6 +17,7 @@ import pytest
 
 from blocks.local_store import LocalStore
 from configs.missions import known_missions
+from infra.deployments import GRACE_SECONDS
 from infra.sites import SITES
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import split_manifest_uri
@@ -157,8 +158,11 @@ def test_a_schedule_fires_by_itself(site: TestSite) -> None:
 
 
 def test_a_killed_worker_is_healed(site: TestSite, capsys: pytest.CaptureFixture[str]) -> None:
-    """The worker and all below it die; somebody (systemd, compose, Kubernetes) starts a worker again, no more."""
-    run = site.start_run("stage-a/local", mission=MISSION, shard_photos=16, engine={"batch_size": 4})
+    """The worker and all below it die; somebody (systemd, compose, Kubernetes) starts a worker again, no more.
+
+    A mission's deployment lets one run in at a time: the dead one must not keep its own resumption out.
+    """
+    run = site.start_run("stage-a/air-baffle", shard_photos=16, engine={"batch_size": 4})
     until_shards(site, MISSION, 1)
     killed = time.monotonic()
     site.workers[0].kill()
@@ -169,13 +173,16 @@ def test_a_killed_worker_is_healed(site: TestSite, capsys: pytest.CaptureFixture
     site.wait_for(run, "Completed", seconds=300)
     with capsys.disabled():
         sys.stderr.write(
-            f"\nworker killed: found after {found:.0f} s, published after {time.monotonic() - killed:.0f} s"
+            f"\nworker killed: found after {found:.0f} s, published after {time.monotonic() - killed:.0f} s, "
+            f"{site.states(run)}\n"
         )
-        sys.stderr.write("\n".join(f"  {name}" for _, name in site.states(run)))
     pointer(site, MISSION)
     assert kept >= 1
     names = [name for _, name in site.states(run)]
     assert names.index("Crashed") < names.index("Resuming")
+    assert "AwaitingConcurrencySlot" not in names
+    limited = site.ask("GET", "/deployments/name/stage-a/air-baffle")["concurrency_options"]
+    assert limited["grace_period_seconds"] == GRACE_SECONDS
 
 
 def test_a_killed_server_is_survived(site: TestSite, capsys: pytest.CaptureFixture[str]) -> None:
