@@ -77,6 +77,8 @@ def _healing() -> list[Automation]:
 def _telling(block: UUID) -> list[Automation]:
     run = "{{ flow_run.name }} of {{ deployment.name }}"
     page = "{{ flow_run|ui_url }}"
+    # A run has the name of its mission once it began.
+    waiting = "{{ flow_run.parameters.mission or flow_run.name }} of {{ deployment.name }}"
     failed = Automation(
         name="fieldcheck: tell of failed runs",
         trigger=_on({f"{_RUN}.{name}" for name in ("Failed", "TimedOut")}, _EVERY_RUN, _DEPLOYED),
@@ -85,9 +87,14 @@ def _telling(block: UUID) -> list[Automation]:
     late = Automation(
         name="fieldcheck: tell of late runs",
         trigger=_missing(
-            after={f"{_RUN}.Late"}, expected={f"{_RUN}.Running", f"{_RUN}.Pending", *_ENDED}, within=LATE_FOR
+            after={f"{_RUN}.Late"},
+            # One that waits for another run of its mission was taken.
+            expected={f"{_RUN}.{name}" for name in ("Running", "Pending", "AwaitingConcurrencySlot")} | _ENDED,
+            within=LATE_FOR,
         ),
-        actions=[_message(block, f"Late: {run}", f"No worker took it for {LATE_FOR.seconds // 60} minutes.\n{page}")],
+        actions=[
+            _message(block, f"Late: {waiting}", f"No worker took it for {LATE_FOR.seconds // 60} minutes.\n{page}")
+        ],
     )
     quarantined = Automation(
         name="fieldcheck: tell of much quarantine",
@@ -96,8 +103,8 @@ def _telling(block: UUID) -> list[Automation]:
             _message(
                 block,
                 "Much quarantine: {{ event.resource.name }}",
-                "{{ event.payload.groups_quarantined }} of {{ event.payload.groups }} groups\n"
-                "{{ event.payload.manifest }}",
+                "{{ event.payload.groups_quarantined }} of {{ event.payload.groups }} groups in run "
+                f"{{{{ event.payload.run }}}}\n{{{{ event.payload.manifest }}}}\n{page}",
             )
         ],
     )

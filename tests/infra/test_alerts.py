@@ -1,0 +1,123 @@
+"""People are told: a robot that listens, and runs that fail, that quarantine much, that nobody takes. Slow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.demo import Demo
+from tests.servers import HOST
+from tests.site import TestSite, postgres_site, sqlite_site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+MISSION = "挡风板安装检查"
+LATE_SECONDS = 10
+"""Prefect's least for a trigger that waits for what does not come."""
+
+
+@dataclass
+class Robot:
+    """A robot of WeCom or DingTalk, as far as a webhook can tell."""
+
+    url: str
+    told: list[str] = field(default_factory=list)
+
+    def wait_for(self, *words: str, seconds: float = 120.0) -> str:
+        """The first message that has all of these words."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for message in list(self.told):
+                if all(word in message for word in words):
+                    return message
+            time.sleep(0.2)
+        pytest.fail(f"nobody was told of {words}, but of {self.told}")
+
+
+@pytest.fixture(scope="module")
+def robot() -> Iterator[Robot]:
+    """A robot that listens."""
+    told: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert body["msgtype"] == "text"
+            told.append(body["text"]["content"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Robot(f"http://{HOST}:{server.server_port}/robot", told)
+        server.shutdown()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def site(
+    request: pytest.FixtureRequest, demo: Demo, robot: Robot, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestSite]:
+    """A deployed site that has people told; nobody takes its runs."""
+    folder = tmp_path_factory.mktemp(request.param)
+    env = {
+        "FIELDCHECK_STORE": str(folder / "store"),
+        "FIELDCHECK_INPUT_ROOT": demo.photos,
+        "FIELDCHECK_MODEL__BASE": demo.checkpoint,
+        "FIELDCHECK_ANSWER_KEY": demo.answers,
+    }
+    robot.told.clear()
+    with (sqlite_site if request.param == "sqlite" else postgres_site)(folder, env) as site:
+        assert "custom-webhook/fieldcheck-alerts" in site.deploy(FIELDCHECK_ALERT_URL=robot.url)
+        yield site
+
+
+def test_of_late_failed_and_quarantined_runs_people_are_told(
+    site: TestSite, robot: Robot, demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (late,) = (one for one in site.ask("POST", "/automations/filter", {}) if one["name"].endswith("late runs"))
+    assert late["trigger"]["within"] == 1800
+    told = {key: late[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+    site.ask("PUT", f"/automations/{late['id']}", {**told, "trigger": {**late["trigger"], "within": LATE_SECONDS}})
+
+    groups = [f"审核通过/QC-2026030{n}-000{n}" for n in (3, 4)] + ["审核不通过/QC-20260306-0006"]
+    for group in groups:
+        shutil.copytree(Path(demo.photos) / MISSION / group, tmp_path / MISSION / group)
+    next((tmp_path / MISSION / groups[0]).glob("*.jpg")).write_bytes(b"no photo")
+    began = time.monotonic()
+    run = site.start_run("stage-a/air-baffle", input_root=str(tmp_path))
+    robot.wait_for("Late:", MISSION, run)
+    seconds = [time.monotonic() - began]
+
+    began = time.monotonic()
+    site.worker()
+    message = robot.wait_for("Much quarantine:", MISSION, run)
+    assert "1 of 3 groups" in message
+    assert "manifest.json" in message
+    seconds.append(time.monotonic() - began)
+    name = site.wait_for(run, "Completed")["name"]
+    assert name in message
+
+    began = time.monotonic()
+    with_no_store = site.start_run("stage-a/air-baffle", store="/proc/nowhere")
+    message = robot.wait_for("Failed:", MISSION, with_no_store)
+    seconds.append(time.monotonic() - began)
+    failed = site.run_of(with_no_store)
+    assert failed["name"] in message
+    assert "/proc/nowhere" in message
+
+    with capsys.disabled():
+        waited = ", ".join(f"{one:.0f} s" for one in seconds)
+        sys.stderr.write(f"\nlate, quarantined, failed: told after {waited}\n" + "\n\n".join(robot.told) + "\n")
+    assert len(robot.told) == 3, robot.told
