@@ -15,6 +15,8 @@ SITE ?= local
 SERVER_ENV := PREFECT_HOME=$${PREFECT_HOME:-$(CURDIR)/.prefect} PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 # In memory, leases would die with the server and leave their slots taken.
 SERVER_ENV += PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=$${PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE:-prefect.server.concurrency.lease_storage.filesystem}
+# A server has no address for links in alerts unless it is told.
+SERVER_ENV += PREFECT_UI_URL=$${PREFECT_UI_URL:-http://127.0.0.1:4200}
 CLIENT_ENV := PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} FIELDCHECK_HOME=$(CURDIR) DO_NOT_TRACK=1
 
 .PHONY: help setup demo ui server deploy worker up test faults lint bench bench-memory bench-scale lock clean

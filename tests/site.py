@@ -234,8 +234,11 @@ def _site(
         **env,
     }
     user, _, password = shared.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    # As `make server` and compose have it: a server is not told where its own API is, but where people find the UI.
+    told = {name: value for name, value in shared.items() if name != "PREFECT_API_URL"}
+    told["PREFECT_UI_URL"] = url.removesuffix("/api")
     servers = [
-        Process([PREFECT, *words], shared, folder / f"server-{number}.log") for number, words in enumerate(commands)
+        Process([PREFECT, *words], told, folder / f"server-{number}.log") for number, words in enumerate(commands)
     ]
     with httpx.Client(base_url=url, auth=(user, password) if user else None, timeout=30, trust_env=False) as api:
         site = TestSite(shared, folder, servers, api)

@@ -97,12 +97,12 @@ def test_of_late_failed_and_quarantined_runs_people_are_told(
     next((tmp_path / MISSION / groups[0]).glob("*.jpg")).write_bytes(b"no photo")
     began = time.monotonic()
     run = site.start_run("stage-a/air-baffle", input_root=str(tmp_path))
-    robot.wait_for("Late:", MISSION, run)
+    robot.wait_for("Late:", MISSION, f"/runs/flow-run/{run}")
     seconds = [time.monotonic() - began]
 
     began = time.monotonic()
     site.worker()
-    message = robot.wait_for("Much quarantine:", MISSION, run)
+    message = robot.wait_for("Much quarantine:", MISSION, f"/runs/flow-run/{run}")
     assert "1 of 3 groups" in message
     assert "manifest.json" in message
     seconds.append(time.monotonic() - began)
@@ -111,7 +111,7 @@ def test_of_late_failed_and_quarantined_runs_people_are_told(
 
     began = time.monotonic()
     with_no_store = site.start_run("stage-a/air-baffle", store="/proc/nowhere")
-    message = robot.wait_for("Failed:", MISSION, with_no_store)
+    message = robot.wait_for("Failed:", MISSION, f"/runs/flow-run/{with_no_store}")
     seconds.append(time.monotonic() - began)
     failed = site.run_of(with_no_store)
     assert failed["name"] in message
