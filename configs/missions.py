@@ -93,12 +93,13 @@ def nearest(name: str, missions: dict[str, Mission], limit: int = 3) -> list[str
 
 
 class MissionNames:
-    """Annotates a mission's name: in the form of a deployment it is chosen from the known ones.
+    """Annotates a mission's name, or none: in the form of a deployment it is chosen from the known ones.
 
-    Only the form is bound to them: with `no_mission` the command line takes any folder.
+    Only the form is bound to them: with `no_mission` the command line takes any folder. The form has no
+    "none" to choose: Prefect would hide the names behind a switch between types.
     """
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The schema of a text, with the names as its only values."""
-        return {**handler(core), "enum": list(known_missions())}
+        return {"type": "string", "enum": list(known_missions())}

@@ -58,7 +58,7 @@ def _run_name() -> str:
 
 @flow(name="stage-a", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
 def stage_a(
-    mission: Annotated[str, MissionNames] | None = None,
+    mission: Annotated[str | None, MissionNames] = None,
     input_root: str | None = None,
     store: str | None = None,
     checkpoint_block: BlockName | None = None,

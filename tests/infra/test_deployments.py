@@ -73,6 +73,15 @@ def test_a_wrong_parameter_does_not_fit() -> None:
             validate(wrong, schema, raise_on_error=True, ignore_required=True)
 
 
+def test_the_form_shows_the_missions_without_a_switch_of_types() -> None:
+    schema = parameter_schema(import_object("flows.stage_a.stage_a")).model_dump_for_openapi()
+    mission = schema["properties"]["mission"]
+    assert mission["type"] == "string"
+    assert mission["enum"] == list(known_missions())
+    assert "anyOf" not in mission
+    validate({"profile": "demo"}, schema, raise_on_error=True)
+
+
 def test_every_mission_has_a_night_of_its_own() -> None:
     starts = []
     for mission in known_missions().values():
