@@ -1,7 +1,8 @@
 """`python -m infra.deploy --site local`: all that a Prefect server must know of Fieldcheck.
 
-Makes, if they are not there: work pool, concurrency limit, the site's checkpoint and publish-target blocks, the alert
-block. What a person changed of them in the UI stays. Then it deploys `infra/prefect.yaml` and the automations.
+Makes, if they are not there: work pool, its queue for runs that load a model, concurrency limit, the site's checkpoint
+and publish-target blocks, the alert block. What a person changed of them in the UI stays. Then it deploys
+`infra/prefect.yaml` and the automations.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from configs.stage_a import StageAConfig
 from configs.stores import LocalLocation, parse_store_uri
 from infra.automations import deploy_automations
 from infra.deployments import PREFECT_FILE, select, write
-from infra.sites import SITES, Site
+from infra.sites import ENGINE_QUEUE, SITES, Site
 
 ROOT = Path(__file__).parents[1]
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
@@ -70,6 +71,7 @@ def deploy(site: Site, nights: bool) -> None:
     missions = load_missions()
     with get_client(sync_client=True) as client:
         _make_pool(client, site)
+        _make_queue(client, site)
         _make_limit(client, site.slot)
         for kind in (ModelCheckpoint, PublishTarget, AwsCredentials):
             kind.register_type_and_schema()
@@ -124,6 +126,16 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
     if done.returncode:
         sys.stderr.write(done.stdout)
         raise subprocess.CalledProcessError(done.returncode, command)
+
+
+def _make_queue(client: SyncPrefectClient, site: Site) -> None:
+    what = f"work queue   {site.name}/{ENGINE_QUEUE}"
+    try:
+        client.read_work_queue_by_name(ENGINE_QUEUE, site.name)
+        _say(f"{what} is there")
+    except ObjectNotFound:
+        client.create_work_queue(ENGINE_QUEUE, concurrency_limit=site.at_once, work_pool_name=site.name)
+        _say(f"{what}: {site.at_once} at once")
 
 
 def _make_limit(client: SyncPrefectClient, name: str) -> None:

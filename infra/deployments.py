@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from configs.missions import Mission, load_missions
-from infra.sites import SITES, Site
+from infra.sites import ENGINE_QUEUE, SITES, Site
 
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 
@@ -52,12 +52,14 @@ def prefect_file(missions: dict[str, Mission]) -> dict[str, Any]:
                 "flows.dense_caption.dense_caption",
                 "Captions every photo of a folder, with the place of every object.",
                 {"profile": PROFILE, "checkpoint_block": SITE, "store": f"block://{SITE}", "slots": [f"{SITE}-0"]},
+                queue=ENGINE_QUEUE,
             ),
             _other(
                 "merge-checkpoint",
                 "flows.merge_checkpoint.merge_checkpoint",
                 "Merges adapters into their base, ahead of the runs that need it.",
                 {"profile": PROFILE, "slots": [f"{SITE}-0"]},
+                queue=ENGINE_QUEUE,
             ),
             _other("infer-piece", "flows.infer_piece.infer_piece", "A piece of another run; Stage-A starts it.", {}),
         ],
@@ -82,6 +84,7 @@ def _ad_hoc(site: Site) -> dict[str, Any]:
         "flows.stage_a.stage_a",
         f"Any mission, asked for by a person. {site.note}",
         pool=site.name,
+        queue=ENGINE_QUEUE,
         tags=["stage-a", "ad-hoc"],
         parameters=_stage_a_parameters(site.name, site.profile),
     )
@@ -93,6 +96,7 @@ def _night(mission: Mission) -> dict[str, Any]:
         "flows.stage_a.stage_a",
         f"{mission.name}: {mission.focus}",
         pool=SITE,
+        queue=ENGINE_QUEUE,
         tags=["stage-a", "mission", mission.name],
         parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE)},
     )
@@ -118,12 +122,14 @@ def _stage_a_parameters(site: str, profile: str) -> dict[str, Any]:
     }
 
 
-def _other(name: str, entrypoint: str, description: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    return _deployment(name, entrypoint, description, pool=SITE, tags=[name], parameters=parameters)
+def _other(
+    name: str, entrypoint: str, description: str, parameters: dict[str, Any], queue: str = "default"
+) -> dict[str, Any]:
+    return _deployment(name, entrypoint, description, pool=SITE, queue=queue, tags=[name], parameters=parameters)
 
 
 def _deployment(
-    name: str, entrypoint: str, description: str, *, pool: str, tags: list[str], parameters: dict[str, Any]
+    name: str, entrypoint: str, description: str, *, pool: str, queue: str, tags: list[str], parameters: dict[str, Any]
 ) -> dict[str, Any]:
     variables: dict[str, Any] = {
         "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
@@ -138,7 +144,7 @@ def _deployment(
         "entrypoint": entrypoint,
         "enforce_parameter_schema": True,
         "parameters": parameters,
-        "work_pool": {"name": pool, "job_variables": variables},
+        "work_pool": {"name": pool, "work_queue_name": queue, "job_variables": variables},
     }
 
 

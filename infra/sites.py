@@ -14,6 +14,8 @@ class Site:
     pool_type: str
     note: str
     """What its ad-hoc deployment is for, one sentence."""
+    at_once: int
+    """Most runs that load a model, started and not ended: one in the slot, and others ready to follow it."""
 
     @property
     def slot(self) -> str:
@@ -21,12 +23,16 @@ class Site:
         return f"{self.name}-0"
 
 
+ENGINE_QUEUE = "engine"
+"""Work queue of the runs that load a model. What they wait for, pieces and Stage-B, is in the pool's other queue."""
+
 SITES = {
     site.name: site
     for site in (
-        Site("local", "demo", "process", "This machine's CPU, the demo checkpoint and photos."),
-        Site("gpu", "gpu", "process", "A machine with one GPU, in a process of its worker."),
-        Site("docker", "gpu", "docker", "A container on a machine with a GPU."),
-        Site("kubernetes", "gpu", "kubernetes", "A pod on a node with a GPU."),
+        Site("local", "demo", "process", "This machine's CPU, the demo checkpoint and photos.", 3),
+        Site("gpu", "gpu", "process", "A machine with one GPU, in a process of its worker.", 3),
+        Site("docker", "gpu", "docker", "A container on a machine with a GPU.", 3),
+        # A pod has its GPU while it waits for the slot.
+        Site("kubernetes", "gpu", "kubernetes", "A pod on a node with a GPU.", 1),
     )
 }

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from configs.missions import known_missions, load_missions
 from infra import deploy
 from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, prefect_file, select
-from infra.sites import SITES
+from infra.sites import ENGINE_QUEUE, SITES
 
 FILE: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
 BY_NAME = {one["name"]: one for one in FILE["deployments"]}
@@ -95,6 +95,13 @@ def test_every_mission_has_a_night_of_its_own() -> None:
         assert schedule["timezone"] == "Asia/Shanghai"
         starts.append(schedule["cron"])
     assert len(set(starts)) == len(starts)
+
+
+def test_what_runs_wait_for_is_not_in_their_queue() -> None:
+    """Three spread runs that fill the engine's queue would wait for their pieces for ever."""
+    waited_for = {"infer-piece", "stage-b"}
+    for name, one in BY_NAME.items():
+        assert one["work_pool"]["work_queue_name"] == ("default" if name in waited_for else ENGINE_QUEUE)
 
 
 def test_a_new_mission_is_one_file(tmp_path: Path) -> None:
