@@ -21,12 +21,20 @@ from tasks.reports.task import MUCH_QUARANTINED
 Match = dict[str, str | list[str]]
 
 DEAD_AFTER = timedelta(seconds=3 * HEARTBEAT_SECONDS)
+NOT_BEGUN_AFTER = timedelta(minutes=10)
+"""Longer than it takes to fetch an image and to import the flow."""
+REMEMBERED = timedelta(days=7)
+"""How long after it was scheduled, or began, a run that crashes is resumed at once."""
+STILL_CRASHED_AFTER = timedelta(minutes=5)
+OFTEN, OFTEN_IN = 4, timedelta(hours=1)
+"""Crashes of one run that people are told of; Prefect may report each twice."""
 LATE_FOR = timedelta(minutes=30)
 
 _RUN = "prefect.flow-run"
 _HEARTBEAT = f"{_RUN}.heartbeat"
 _ENDED = {f"{_RUN}.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
 _NOT_AT_WORK = {f"{_RUN}.{name}" for name in ("Paused", "Suspended", "AwaitingRetry", "Scheduled", RESUMING)}
+_TAKEN = {f"{_RUN}.{name}" for name in ("Pending", "Running", "AwaitingConcurrencySlot")}
 
 # A run that a person starts from a terminal has no deployment: it cannot be put back into a queue.
 _DEPLOYED: Match = {"prefect.resource.id": "prefect.deployment.*", "prefect.resource.role": "deployment"}
@@ -65,13 +73,36 @@ def _healing() -> list[Automation]:
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {DEAD_AFTER.seconds} s")],
     )
+    # No heartbeat comes of a run whose worker died between taking it and its beginning.
+    not_begun = Automation(
+        name="fieldcheck: runs that do not begin are resumed",
+        description=f"A deployed run that was taken and did not begin for {NOT_BEGUN_AFTER.seconds // 60} minutes.",
+        trigger=_missing(after={f"{_RUN}.Pending"}, expected=_TAKEN | _ENDED | _NOT_AT_WORK, within=NOT_BEGUN_AFTER),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="did not begin")],
+    )
+    # Once after each beginning: a run that cannot begin, as its checkout is broken, never comes to
+    # `flows.healing.stop_if_hopeless` and would go round every few seconds.
     resumed = Automation(
         name="fieldcheck: crashed runs are resumed",
         description="A deployed run that crashed goes back into the queue; what was summarised is not done again.",
-        trigger=_on({f"{_RUN}.Crashed"}, _EVERY_RUN, _DEPLOYED),
+        trigger=_on(
+            {f"{_RUN}.Crashed"},
+            _EVERY_RUN,
+            _DEPLOYED,
+            after={f"{_RUN}.{name}" for name in ("Scheduled", "AwaitingRetry", "Running")},
+            within=REMEMBERED,
+        ),
         actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="resumed after a crash")],
     )
-    return [dead, resumed]
+    still = Automation(
+        name="fieldcheck: runs that stay crashed are resumed",
+        description="A deployed run that crashed before it began: its machine may have been mended meanwhile.",
+        trigger=_missing(
+            after={f"{_RUN}.Crashed"}, expected=_TAKEN | _ENDED | _NOT_AT_WORK, within=STILL_CRASHED_AFTER
+        ),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="resumed after a crash")],
+    )
+    return [dead, not_begun, resumed, still]
 
 
 def _telling(block: UUID) -> list[Automation]:
@@ -84,12 +115,17 @@ def _telling(block: UUID) -> list[Automation]:
         trigger=_on({f"{_RUN}.{name}" for name in ("Failed", "TimedOut")}, _EVERY_RUN, _DEPLOYED),
         actions=[_message(block, f"Failed: {run}", f"{{{{ flow_run.state.message }}}}\n{page}")],
     )
+    often = Automation(
+        name="fieldcheck: tell of runs that crash often",
+        trigger=_on({f"{_RUN}.Crashed"}, _EVERY_RUN, _DEPLOYED, threshold=OFTEN, within=OFTEN_IN),
+        actions=[_message(block, f"Crashes again and again: {waiting}", page)],
+    )
     late = Automation(
         name="fieldcheck: tell of late runs",
         trigger=_missing(
             after={f"{_RUN}.Late"},
             # One that waits for another run of its mission was taken.
-            expected={f"{_RUN}.{name}" for name in ("Running", "Pending", "AwaitingConcurrencySlot")} | _ENDED,
+            expected=_TAKEN | _ENDED,
             within=LATE_FOR,
         ),
         actions=[
@@ -108,19 +144,28 @@ def _telling(block: UUID) -> list[Automation]:
             )
         ],
     )
-    return [failed, late, quarantined]
+    return [failed, often, late, quarantined]
 
 
-def _on(expected: set[str], match: Match, related: Match | None = None) -> EventTrigger:
-    """Every one of these events, of what it happens to."""
+def _on(
+    expected: set[str],
+    match: Match,
+    related: Match | None = None,
+    *,
+    after: set[str] | None = None,
+    threshold: int = 1,
+    within: timedelta = timedelta(0),
+) -> EventTrigger:
+    """Every one of these events, of what it happens to; or each so many in a time; or one after each of others."""
     return EventTrigger(
         match=match,
         match_related=related or {},
         for_each={"prefect.resource.id"},
+        after=after or set(),
         expect=expected,
         posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
+        threshold=threshold,
+        within=within,
     )
 
 

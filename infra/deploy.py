@@ -87,7 +87,8 @@ def deploy(site: Site, nights: bool) -> None:
     }
     names = [word for name in select(site.name, missions) for word in ("-n", name.partition("/")[2])]
     command = [*PREFECT, "deploy", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)), *names]
-    _run(command, os.environ | variables)
+    # Prefect would write this machine's checkout into the deployments: each worker has its own.
+    _run(command, {name: value for name, value in os.environ.items() if name != "FIELDCHECK_HOME"} | variables)
     for name in select(site.name, missions):
         _say(f"deployment   {name}")
     for name in deploy_automations(alerts):

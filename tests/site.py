@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,60 +19,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.processes import Process
 from tests.servers import HOST, free_port, wait_for_http
 from tests.workers import PREFECT, REPOSITORY
 
 POSTGRES = os.environ.get("FIELDCHECK_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("FIELDCHECK_TEST_REDIS", "redis://127.0.0.1:6379")
 _POLL_SECONDS = 0.5
-
-
-@dataclass
-class Process:
-    """A child in a session of its own, with all that it starts."""
-
-    command: list[str]
-    env: Mapping[str, str]
-    log: Path
-    popen: subprocess.Popen[bytes] = field(init=False)
-
-    def start(self) -> None:
-        """Start it, or start it again; the log goes on."""
-        with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                self.command, env=self.env, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def kill(self) -> None:
-        """SIGKILL to it and all below it, wherever they moved."""
-        for pid in [*_below(self.popen.pid), self.popen.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.popen.wait()
-
-    def stop(self) -> None:
-        """SIGTERM, and SIGKILL for what does not end."""
-        if self.popen.poll() is None:
-            self.popen.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self.popen.wait(20)
-        self.kill()
-
-
-def _below(pid: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError, IndexError, ValueError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                parents.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
-    return found
 
 
 @dataclass
@@ -173,6 +125,12 @@ class TestSite:
         """What a run logged."""
         body = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
         return [f"{line['timestamp']} {line['message']}" for line in self.ask("POST", "/logs/filter", body)]
+
+    def hasten(self, automation: str, seconds: int) -> None:
+        """Have an automation that waits for what does not come wait no longer than this: Prefect's least is 10 s."""
+        (found,) = (one for one in self.ask("POST", "/automations/filter", {}) if one["name"] == automation)
+        told = {key: found[key] for key in ("name", "description", "enabled", "trigger", "actions")}
+        self.ask("PUT", f"/automations/{found['id']}", {**told, "trigger": {**found["trigger"], "within": seconds}})
 
     def artifacts(self, run: str) -> dict[str, Any]:
         """A run's artifacts, by key."""

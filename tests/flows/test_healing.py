@@ -91,16 +91,15 @@ def test_automations_are_deployed_once_and_stay_as_people_switched_them() -> Non
     from prefect.automations import Automation
 
     names = deploy_automations(None)
-    assert len(names) == 2
+    assert len(names) == 4
     first = Automation.read(name=names[0])
     first.enabled = False
     first.update()
     assert deploy_automations(None) == names
     with get_client(sync_client=True) as client:
         found = [client.read_automations_by_name(name) for name in names]
-    assert [len(one) for one in found] == [1, 1]
-    assert not found[0][0].enabled
-    assert found[1][0].enabled
+    assert [len(one) for one in found] == [1, 1, 1, 1]
+    assert [one.enabled for (one,) in found] == [False, True, True, True]
 
 
 def test_people_are_told_only_through_a_block() -> None:

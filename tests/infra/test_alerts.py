@@ -1,4 +1,4 @@
-"""People are told: a robot that listens, and runs that fail, that quarantine much, that nobody takes. Slow."""
+"""People are told, by a robot that listens, of late, failed and crashing runs and of much quarantine. Slow."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from tests.site import TestSite, postgres_site, sqlite_site
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MISSION = "挡风板安装检查"
-LATE_SECONDS = 10
-"""Prefect's least for a trigger that waits for what does not come."""
 
 
 @dataclass
@@ -83,14 +81,10 @@ def site(
         yield site
 
 
-def test_of_late_failed_and_quarantined_runs_people_are_told(
+def test_people_are_told_of_late_failed_and_crashing_runs_and_of_much_quarantine(
     site: TestSite, robot: Robot, demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (late,) = (one for one in site.ask("POST", "/automations/filter", {}) if one["name"].endswith("late runs"))
-    assert late["trigger"]["within"] == 1800
-    told = {key: late[key] for key in ("name", "description", "enabled", "trigger", "actions")}
-    site.ask("PUT", f"/automations/{late['id']}", {**told, "trigger": {**late["trigger"], "within": LATE_SECONDS}})
-
+    site.hasten("fieldcheck: tell of late runs", 10)
     groups = [f"审核通过/QC-2026030{n}-000{n}" for n in (3, 4)] + ["审核不通过/QC-20260306-0006"]
     for group in groups:
         shutil.copytree(Path(demo.photos) / MISSION / group, tmp_path / MISSION / group)
@@ -117,7 +111,17 @@ def test_of_late_failed_and_quarantined_runs_people_are_told(
     assert failed["name"] in message
     assert "/proc/nowhere" in message
 
+    began = time.monotonic()
+    site.hasten("fieldcheck: runs that stay crashed are resumed", 10)
+    site.workers.pop().stop()
+    site.worker(FIELDCHECK_HOME="/nowhere")
+    crashing = site.start_run("stage-a/air-baffle")
+    robot.wait_for("Crashes again and again:", MISSION, f"/runs/flow-run/{crashing}", seconds=240)
+    seconds.append(time.monotonic() - began)
+
     with capsys.disabled():
         waited = ", ".join(f"{one:.0f} s" for one in seconds)
-        sys.stderr.write(f"\nlate, quarantined, failed: told after {waited}\n" + "\n\n".join(robot.told) + "\n")
-    assert len(robot.told) == 3, robot.told
+        sys.stderr.write(
+            f"\nlate, quarantined, failed, crashing: told after {waited}\n" + "\n\n".join(robot.told) + "\n"
+        )
+    assert len(robot.told) == 4, robot.told

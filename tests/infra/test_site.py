@@ -185,6 +185,38 @@ def test_a_killed_worker_is_healed(site: TestSite, capsys: pytest.CaptureFixture
     assert limited["grace_period_seconds"] == GRACE_SECONDS
 
 
+def test_a_worker_killed_before_its_run_began_is_healed(site: TestSite) -> None:
+    site.hasten("fieldcheck: runs that do not begin are resumed", 30)
+    try:
+        run = site.start_run("stage-a/air-baffle")
+        site.wait_for(run, "Pending", "Submitting")
+        site.workers[0].kill()
+        assert site.run_of(run)["state_type"] == "PENDING"
+        site.worker()
+        site.wait_for(run, "Completed")
+    finally:
+        site.hasten("fieldcheck: runs that do not begin are resumed", 600)
+    assert [name for _, name in site.states(run)].count("Resuming") == 1
+    pointer(site, MISSION)
+
+
+def test_a_run_that_cannot_begin_does_so_once_its_machine_is_mended(site: TestSite) -> None:
+    """It is resumed at once the first time, and then now and then: not every few seconds for ever."""
+    site.hasten("fieldcheck: runs that stay crashed are resumed", 20)
+    site.workers.pop().stop()
+    broken = site.worker(FIELDCHECK_HOME="/nowhere")
+    run = site.start_run("stage-a/air-baffle")
+    site.wait_for(run, "Crashed", "Resuming")
+    time.sleep(20)
+    told = site.states(run)
+    crashed = min(t for t, name in told if name == "Crashed")
+    assert [name for t, name in told if t < crashed + 15].count("Resuming") == 1
+    broken.stop()
+    site.worker()
+    site.wait_for(run, "Completed")
+    pointer(site, MISSION)
+
+
 def test_a_killed_server_is_survived(site: TestSite, capsys: pytest.CaptureFixture[str]) -> None:
     run = site.start_run("stage-a/local", mission=MISSION, shard_photos=16, engine={"batch_size": 4})
     until_shards(site, MISSION, 1)
