@@ -6,7 +6,9 @@ where photos come from, and nothing of what an answer means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,16 +16,20 @@ import torch
 from torch import Tensor
 
 from tasks.engines.prompting import PromptIds
-from tasks.engines.qwen.batch import Batch
-from tasks.engines.qwen.cache import RoomyCache
 from tasks.engines.qwen.head import Head
-from tasks.engines.qwen.patches import Patched
+from tasks.engines.qwen.language import Language
+from tasks.engines.qwen.patches import Grid, Patched
 from tasks.engines.qwen.positions import Spot
 from tasks.engines.qwen.prefix import prefixes
+from tasks.engines.qwen.slots import Slots
+from tasks.engines.qwen.steps import Steps
 from tasks.engines.qwen.vision import Normalisation, VisionTower
 
 LEAVING = 0.25
-"""Share of a batch's rows that must have ended before they leave it: leaving copies the keys and values of the rest."""
+"""Share of a batch's rows that must have ended before they leave it: leaving moves the keys and values of others."""
+
+_READING = 8192
+"""Tokens of pictures and prompts that are read at once: enough for any device to be busy, and little memory."""
 
 
 class Sampler(Protocol):
@@ -60,6 +66,27 @@ class _Writing:
         return self.most - len(self.ids)
 
 
+class _Told:
+    """Tokens on their way from the device: of which photos, and what they are."""
+
+    def __init__(self, numbers: Sequence[int], tokens: Tensor) -> None:
+        self._numbers = list(numbers)
+        self._arrived: torch.cuda.Event | None = None
+        if tokens.is_cuda:
+            self._tokens = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
+            self._tokens.copy_(tokens, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record(torch.cuda.current_stream(tokens.device))
+        else:
+            self._tokens = tokens
+
+    def each(self) -> Iterator[tuple[int, int]]:
+        """Photo and token, once they are there."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return zip(self._numbers, self._tokens.tolist(), strict=True)
+
+
 OnToken = Callable[[int, int], None]
 """Is told a photo's number and the next token of its answer."""
 
@@ -68,17 +95,22 @@ Source = Callable[[int], Sequence[Asked]]
 
 
 class Generator:
-    """One loaded model. `ends` are the tokens that end an answer; they are part of it."""
+    """One loaded model. `ends` are the tokens that end an answer; they are part of it.
+
+    Runs are one after the other. Memory that one has taken is kept for the next with the same prompt.
+    """
 
     def __init__(self, model: Any, normalisation: Normalisation, ends: Set[int]) -> None:
         self.model = model
-        self._language = model.model.language_model
-        self._device = self._language.embed_tokens.weight.device
+        self._language = Language(model.model.language_model)
         self._tower = VisionTower(model.model.visual, normalisation)
         self._merge: int = model.model.visual.spatial_merge_size
         self._prefix = prefixes(self._language)
         self._head = Head(model.lm_head)
         self._ends = ends
+        self._steps: Steps | None = None
+        # A device that works by itself is given the next step before the tokens of the last are looked at.
+        self.lag = 1 if self._language.device.type == "cuda" else 0
 
     def answers(
         self,
@@ -108,104 +140,105 @@ class Generator:
         on_token: OnToken | None = None,
     ) -> Iterator[tuple[int, list[int]]]:
         """Numbers and answers of the photos that `source` gives, as they end. Greedy without `sampler`."""
-        batch: Batch | None = None
-        rows: list[int] = []  # the photo that each row of the batch is of
-        tokens = torch.empty(0, dtype=torch.long, device=self._device)  # that each row has not been given yet
+        rows: list[int] = []  # the photo that each slot is of
         writing: dict[int, _Writing] = {}
-        while True:
-            if entering := source(len(writing)):
-                numbers = [one.number for one in entering]
-                joining, states = self._read(prompt, [one.photo for one in entering], max(one.most for one in entering))
-                written = self._pick(states, numbers, sampler)
-                kept = [place for place, row in enumerate(rows) if row in writing]
-                writing |= {one.number: _Writing(one.most, []) for one in entering}
-                if batch is None or not kept:
-                    batch = joining
-                else:
-                    batch.join(joining, kept, max(one.left for one in writing.values()))
-                rows, tokens = [*(rows[place] for place in kept), *numbers], torch.cat([tokens[kept], written])
-            elif batch is None or not writing:
-                return
-            else:
-                numbers = rows
-                tokens = written = self._pick(self._step(batch, tokens), rows, sampler)
-            for number, token in zip(numbers, written.tolist(), strict=True):
-                if number not in writing:
-                    continue
-                writing[number].ids.append(token)
-                if on_token is not None:
-                    on_token(number, token)
-                if token in self._ends or not writing[number].left:
-                    yield number, writing.pop(number).ids
-            if writing and len(writing) <= (1 - LEAVING) * len(rows):
-                kept = [place for place, row in enumerate(rows) if row in writing]
-                batch.keep(kept)
-                rows, tokens = [rows[place] for place in kept], tokens[kept]
+        told: deque[_Told] = deque()
+        with self._slots(prompt) as steps:
+            while True:
+                entering = source(len(writing))
+                if entering:
+                    rows = _leave(steps.slots, rows, writing)
+                    writing |= {one.number: _Writing(one.most, []) for one in entering}
+                    numbers, tokens = self._read(steps.slots, prompt, entering, sampler)
+                    rows += numbers
+                    told.append(_Told(numbers, tokens))
+                elif not writing:
+                    return
+                if self.lag or not entering:
+                    told.append(_Told(rows, self._step(steps, rows, sampler)))
+                while len(told) > self.lag:
+                    for number, token in told.popleft().each():
+                        if number not in writing:
+                            continue
+                        writing[number].ids.append(token)
+                        if on_token is not None:
+                            on_token(number, token)
+                        if token in self._ends or not writing[number].left:
+                            yield number, writing.pop(number).ids
+                if writing and len(writing) <= (1 - LEAVING) * len(rows):
+                    rows = _leave(steps.slots, rows, writing)
+
+    @contextmanager
+    def _slots(self, prompt: PromptIds) -> Iterator[Steps]:
+        """Steps of empty slots for this prompt. What a run that ended before its end had taken is given back."""
+        steps, self._steps = self._steps, None
+        prefix = self._prefix(prompt.before)
+        if steps is None or steps.slots.prefix is not prefix:
+            steps = None  # its memory, before more is taken
+            steps = Steps(self._language, self._head, Slots(prefix))
+        steps.slots.keep([])
+        yield steps
+        self._steps = steps
+
+    def _read(
+        self, slots: Slots, prompt: PromptIds, entering: Sequence[Asked], sampler: Sampler | None
+    ) -> tuple[list[int], Tensor]:
+        """See the photos and read the prompt after each: their numbers in the order of their slots, and the first
+        tokens of their answers."""
+        by_grid: dict[Grid, list[Asked]] = {}
+        for one in entering:
+            by_grid.setdefault(one.photo.grid, []).append(one)
+        longest = max(len(prompt) + self._spot(prompt, one.photo).cells + one.most + self.lag for one in entering)
+        slots.reserve(slots.rows + len(entering), longest)
+        numbers: list[int] = []
+        states: list[Tensor] = []
+        for some in by_grid.values():
+            at_once = max(1, _READING // self._spot(prompt, some[0].photo).cells)
+            for first in range(0, len(some), at_once):
+                part = some[first : first + at_once]
+                states.append(self._see(slots, prompt, part))
+                numbers += [one.number for one in part]
+        tokens = self._pick(torch.cat(states), numbers, sampler)
+        slots.tokens[slots.rows - len(numbers) : slots.rows] = tokens
+        return numbers, tokens
+
+    def _see(self, slots: Slots, prompt: PromptIds, some: Sequence[Asked]) -> Tensor:
+        """States [rows, width] that the first tokens of the answers to photos of one size follow."""
+        spot = self._spot(prompt, some[0].photo)
+        features = torch.stack(self._tower([one.photo for one in some]), 1)
+        tail = self._language.embed(torch.tensor(prompt.after, device=self._language.device))
+        embeds = torch.cat([features[0], tail.expand(len(some), -1, -1)], 1)
+        positions = spot.positions().to(self._language.device)[:, None].expand(-1, len(some), -1)
+        attend = slots.enter([one.most + self.lag for one in some], embeds.shape[1], spot.next)
+        return self._language(embeds, positions, attend, tuple(features[1:]))
+
+    def _step(self, steps: Steps, rows: Sequence[int], sampler: Sampler | None) -> Tensor:
+        """The next token of each row."""
+        written = steps()
+        if sampler is None or not any(sampler.samples(number) for number in rows):
+            return written.tokens
+        tokens = self._choose(written.tokens, written.states, rows, sampler)
+        steps.slots.tokens[: len(rows)] = tokens
+        return tokens
 
     def _pick(self, states: Tensor, numbers: Sequence[int], sampler: Sampler | None) -> Tensor:
         tokens = self._head.likeliest(states)
-        if sampler is None:
-            return tokens
+        return tokens if sampler is None else self._choose(tokens, states, numbers, sampler)
+
+    def _choose(self, tokens: Tensor, states: Tensor, numbers: Sequence[int], sampler: Sampler) -> Tensor:
+        """The likeliest tokens, with those that are sampled in their places."""
         places = [place for place, number in enumerate(numbers) if sampler.samples(number)]
         if places:
-            tokens[places] = sampler.choose(self._head.logits(states[places]), [numbers[place] for place in places])
+            chosen = sampler.choose(self._head.logits(states[places]), [numbers[place] for place in places])
+            tokens[places] = chosen.to(tokens.device)
         return tokens
-
-    def _read(self, prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[Batch, Tensor]:
-        """See the photos and read the prompt: the batch, with room for `most` tokens, and the states [rows, width]
-        that the first tokens follow."""
-        features = self._tower(photos)
-        spots = [self._spot(prompt, photo) for photo in photos]
-        rows, longest = len(spots), max(spot.cells for spot in spots)
-        tail = self._language.embed_tokens(torch.tensor(prompt.after, device=self._device))
-        embeds = tail.new_zeros(rows, longest + len(tail), tail.shape[1])
-        positions = torch.zeros(3, *embeds.shape[:2], dtype=torch.long)
-        is_cell = torch.zeros(embeds.shape[:2], dtype=torch.bool)
-        for row, (spot, seen) in enumerate(zip(spots, features, strict=True)):
-            first = longest - spot.cells
-            embeds[row, first:longest] = seen[0]
-            positions[:, row, first:] = spot.positions()
-            is_cell[row, first:longest] = True
-        embeds[:, longest:] = tail
-        room = embeds.shape[1] + most
-        mask = None
-        if any(spot.cells < longest for spot in spots):
-            mask = torch.ones(rows, len(prompt.before) + room, dtype=torch.long, device=self._device)
-            for row, spot in enumerate(spots):
-                mask[row, len(prompt.before) : len(prompt.before) + longest - spot.cells] = 0
-        batch = Batch(
-            RoomyCache.begun(self._prefix(prompt.before), rows, room),
-            mask,
-            len(prompt.before),
-            torch.tensor([spot.next for spot in spots], device=self._device),
-        )
-        states = self._forward(
-            batch,
-            embeds,
-            positions.to(self._device),
-            visual_pos_masks=is_cell.to(self._device),
-            deepstack_visual_embeds=list(torch.cat([seen[1:] for seen in features], 1)),
-        )
-        return batch, states
-
-    def _step(self, batch: Batch, tokens: Tensor) -> Tensor:
-        positions = batch.next.expand(3, -1)[..., None]
-        batch.next = batch.next + 1
-        return self._forward(batch, self._language.embed_tokens(tokens.to(self._device))[:, None], positions)
-
-    def _forward(self, batch: Batch, embeds: Tensor, positions: Tensor, **visual: Any) -> Tensor:
-        """States [rows, width] of the last token."""
-        batch.length += embeds.shape[1]
-        states: Tensor = self._language(
-            inputs_embeds=embeds,
-            position_ids=positions,
-            attention_mask=None if batch.mask is None else batch.mask[:, : batch.length],
-            past_key_values=batch.cache,
-            use_cache=True,
-            **visual,
-        ).last_hidden_state
-        return states[:, -1]
 
     def _spot(self, prompt: PromptIds, photo: Patched) -> Spot:
         rows, columns = (side // self._merge for side in photo.grid)
         return Spot(len(prompt.before), rows, columns, len(prompt.after))
+
+
+def _leave(slots: Slots, rows: list[int], writing: Mapping[int, _Writing]) -> list[int]:
+    """Drop the rows whose answers have ended."""
+    order = slots.keep([place for place, number in enumerate(rows) if number in writing])
+    return [rows[place] for place in order]

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision, eager_attention_forward
+from transformers.models.qwen3_vl.modeling_qwen3_vl import eager_attention_forward
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids
 
 from tasks.engines.qwen.patches import Grid, Patched
+from tasks.engines.qwen.rotary import rotate
 
 _MIDDLE = 128
 """Taken off every byte: the rest is small and exact in 16 bits, and the bias does not have to make up for it."""
@@ -101,7 +102,9 @@ def _make_place(visual: Any, dtype: torch.dtype, grid: Grid) -> _Place:
     )
     added = (visual.pos_embed(indices) * weights[:, :, None]).sum(1).to(dtype)
     positions = get_vision_position_ids(shape, visual.spatial_merge_size, kwargs={})
-    return _Place(added, visual.rotary_pos_emb(added, positions))
+    # The same for queries and keys, and for all heads.
+    cosine, sine = (part.to(dtype)[:, None, None] for part in visual.rotary_pos_emb(added, positions))
+    return _Place(added, (cosine, sine))
 
 
 def _folded(embedding: Any, normalisation: Normalisation) -> tuple[Tensor, Tensor]:
@@ -128,8 +131,8 @@ def _folded(embedding: Any, normalisation: Normalisation) -> tuple[Tensor, Tenso
 def _attend(attention: Any, states: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
     """Attention within each picture of a batch [pictures, patches, width], by the kernel that the model is set to."""
     pictures, patches, _ = states.shape
-    query, key, value = attention.qkv(states).reshape(pictures, patches, 3, attention.num_heads, -1).unbind(2)
-    query, key = apply_rotary_pos_emb_vision(query, key, *rotary)
+    heads = attention.qkv(states).view(pictures, patches, 3, attention.num_heads, -1)
+    (query, key), value = rotate(heads[:, :, :2], *rotary).unbind(2), heads[:, :, 2]
     run = ALL_ATTENTION_FUNCTIONS.get_interface(attention.config._attn_implementation, eager_attention_forward)
     mixed, _ = run(
         attention,

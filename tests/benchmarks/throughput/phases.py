@@ -73,8 +73,8 @@ def watch_ours(clock: Clock, engine: Any) -> None:
     clock.watch(transformers, "cut", "patchify")
     clock.watch(transformers, "read_answer", "detokenise")
     generator._tower = clock.timed(generator._tower, "vision")
-    clock.watch(generator._language, "forward", _step)
-    clock.watch(generator._head, "likeliest", "output layer")
+    generator._language = _Timed(generator._language, clock, "prefill")  # steps have their own
+    clock.watch(generator, "_step", "decode step")
 
 
 def watch_published(clock: Clock, way: Any) -> None:
@@ -85,7 +85,7 @@ def watch_published(clock: Clock, way: Any) -> None:
     clock.watch(Path, "read_bytes", "read")
     clock.watch(ways.Image, "open", "decode")
     clock.watch(ways.ImageOps, "exif_transpose", "decode")
-    way.processor = _Processor(way.processor, clock)
+    way.processor = _Timed(way.processor, clock, "patchify")
     clock.watch(ways, "read_answer", "detokenise")
     clock.watch(inner.visual, "forward", "vision")
     clock.watch(inner.language_model, "forward", _step)
@@ -99,18 +99,18 @@ def watch_flow(clock: Clock) -> None:
             clock.watch(import_module(module), name, phase)
 
 
-class _Processor:
-    """A processor whose calls are timed, and whose parts are still there."""
+class _Timed:
+    """Something whose calls are timed, and whose parts are still there."""
 
-    def __init__(self, processor: Any, clock: Clock) -> None:
-        self._processor = processor
-        self._call = clock.timed(processor, "patchify")
+    def __init__(self, inner: Any, clock: Clock, phase: str) -> None:
+        self._inner = inner
+        self._call = clock.timed(inner, phase)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._processor, name)
+        return getattr(self._inner, name)
 
 
 def _step(*_: Any, inputs_embeds: Any = None, input_ids: Any = None, **__: Any) -> str:

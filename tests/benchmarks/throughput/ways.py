@@ -29,8 +29,9 @@ from tasks.engines.loading import end_tokens, load_model, load_processor, pick_d
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.prompting import PromptIds
 from tasks.engines.protocol import Completion, Decoding, Request, longest_first
-from tasks.engines.qwen.batch import Batch
-from tasks.engines.qwen.patches import Patched
+from tasks.engines.qwen.generator import Asked as Photo
+from tasks.engines.qwen.prefix import read_prefix
+from tasks.engines.qwen.slots import Slots
 from tasks.engines.transformers import TransformersEngine
 from tasks.publishing.keys import records_name
 from tasks.records.prompts import Prompt
@@ -205,10 +206,9 @@ class Unshared(Ours):
         generator = self.engine._generator
         read = generator._read
 
-        def anew(prompt: PromptIds, photos: Sequence[Patched], most: int) -> tuple[Batch, torch.Tensor]:
-            ids = torch.tensor([prompt.before] * len(photos), device=self.engine._device)
-            generator._language(input_ids=ids, use_cache=True)
-            return read(prompt, photos, most)
+        def anew(slots: Slots, prompt: PromptIds, entering: Sequence[Photo], *rest: Any) -> Any:
+            read_prefix(generator._language, prompt.before, len(entering))
+            return read(slots, prompt, entering, *rest)
 
         generator._read = anew  # type: ignore[method-assign]
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from configs.parts import InputConfig, ModelConfig
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
-from tasks.engines.qwen.batch import Batch
+from tasks.engines.qwen.slots import Slots
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
 from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
@@ -138,19 +138,20 @@ def test_the_adapter_changes_the_text(demo: Demo, engine: TransformersEngine) ->
 def test_a_batch_that_does_not_fit_begins_again_with_half_the_tokens(
     demo: Demo, engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A device that holds three rows: the forward pass is the real one, and refuses more."""
+    """A device that holds three rows: memory is really taken, and more is refused."""
     requests = [ask(path) for path in photo_files(demo, 10)]
     expected = {result.id: result for result in engine.generate(requests)}
-    forward = engine._generator._forward
+    reserve = Slots.reserve
     sizes: list[int] = []
 
-    def small(batch: Batch, embeds: torch.Tensor, positions: torch.Tensor, **visual: object) -> torch.Tensor:
-        sizes.append(len(embeds))
-        if len(embeds) > 3:
+    def small(slots: Slots, rows: int, room: int) -> None:
+        sizes.append(rows)
+        if rows > 3:
             raise torch.OutOfMemoryError("out of memory")
-        return forward(batch, embeds, positions, **visual)
+        reserve(slots, rows, room)
 
-    monkeypatch.setattr(engine._generator, "_forward", small)
+    monkeypatch.setattr(engine._generator, "_steps", None)
+    monkeypatch.setattr(Slots, "reserve", small)
     monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)  # so that it is put back
     assert {result.id: result for result in engine.generate(requests)} == expected
     assert sizes[:2] == [8, 4]
@@ -167,7 +168,7 @@ def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
     def never(*_: object, **__: object) -> object:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(engine._generator, "_forward", never)
+    monkeypatch.setattr(engine._generator, "_see", never)
     monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)
     with pytest.raises(DeviceOutOfMemory, match=r"1 photos, .* lower model\.max_pixels") as caught:
         list(engine.generate([ask(path) for path in photo_files(demo, 2)]))
@@ -180,7 +181,7 @@ def test_a_device_that_broke_asks_for_a_new_engine(
     def broken(*_: object, **__: object) -> object:
         raise torch.AcceleratorError("an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine._generator, "_forward", broken)
+    monkeypatch.setattr(engine._generator, "_see", broken)
     with pytest.raises(EngineUnavailable, match="run again"):
         list(engine.generate([ask(path) for path in photo_files(demo, 1)]))
 

@@ -13,9 +13,10 @@ from tasks.engines.loading import end_tokens
 from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
-from tasks.engines.qwen.batch import Batch
 from tasks.engines.qwen.generator import Asked, Generator
 from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.slots import ROUND
+from tasks.engines.qwen.steps import Steps
 from tasks.engines.qwen.vision import Normalisation
 from tests.demo import Demo
 from tests.tasks.engines.asking import ask_mixed
@@ -164,16 +165,20 @@ def test_photos_join_a_batch_as_others_leave_it(
     assert max(inside) == size
 
 
-def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
+def test_slots_that_rows_leave_and_join_for_long_do_not_grow(
     generator: Generator, prompt: PromptIds, patched: list[Patched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lengths: list[int] = []
+    held: list[int] = []
+    taken: list[tuple[int, int]] = []
     step = generator._step
 
-    def measured(batch: Batch, tokens: torch.Tensor) -> torch.Tensor:
-        lengths.append(batch.length)
-        return step(batch, tokens)
+    def measured(steps: Steps, *rest: Any) -> torch.Tensor:
+        tokens = step(steps, *rest)
+        held.extend(steps.slots.held)
+        taken.append((steps.slots.slots, steps.slots.room))
+        return tokens
 
+    monkeypatch.setattr(generator, "_steps", None)
     monkeypatch.setattr(generator, "_step", measured)
     asked = [Asked(number, photo, 12) for number, photo in enumerate(patched * 2)]
 
@@ -183,8 +188,35 @@ def test_a_batch_that_rows_leave_and_join_for_long_does_not_grow(
         return entering
 
     assert len(dict(generator.run(prompt, source))) == 2 * len(patched)
-    cells = max(photo.patches.shape[0] // 4 for photo in patched)
-    assert max(lengths) <= len(prompt) + cells + 2 * 12
+    longest = len(prompt) + max(photo.patches.shape[0] // 4 for photo in patched) + 12
+    assert max(held) <= longest
+    assert max(slots * room for slots, room in taken) <= 3 * (longest + ROUND)
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_steps_may_be_begun_before_the_tokens_of_the_last_are_known(
+    generator: Generator,
+    prompt: PromptIds,
+    patched: list[Patched],
+    expected: list[list[int]],
+    lag: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a device does that works by itself."""
+    monkeypatch.setattr(generator, "lag", lag)
+    monkeypatch.setattr(generator, "_steps", None)
+    order = sorted(range(len(patched)), key=lambda number: -patched[number].patches.shape[0])
+    asked = [Asked(number, patched[number], 7 if number % 3 else MOST) for number in order]
+
+    def source(rows: int) -> list[Asked]:
+        entering = asked[: 4 - rows]
+        del asked[: 4 - rows]
+        return entering
+
+    found = dict(generator.run(prompt, source))
+    assert [found[number] for number in range(len(patched))] == [
+        answer[: 7 if number % 3 else MOST] for number, answer in enumerate(expected)
+    ]
 
 
 def test_nothing_to_answer_is_nothing(generator: Generator, prompt: PromptIds) -> None:

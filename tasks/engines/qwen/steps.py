@@ -1,0 +1,98 @@
+"""One more token for every answer under way; on CUDA given to the device as a whole, and not kernel by kernel.
+
+A step of the 4B model is some thousand kernels: Python starts them in 45 ms, and an H100 has done them in 8. So they
+are recorded once for each shape (a CUDA graph) and played back. A shape is recorded when it comes for the second time:
+the first time it runs as it is, which also sets up what must not be set up within a recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.engines.qwen.head import Head
+from tasks.engines.qwen.language import Language
+from tasks.engines.qwen.slots import ROUND, Slots
+
+_RECORDED = 48
+"""Shapes that recordings are kept of."""
+
+Shape = tuple[int, int]
+"""Slots, and tokens that are looked at in each."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What a step gives, on the device: states [rows, width] and the likeliest tokens after them, int64 [rows].
+
+    Valid until the next step.
+    """
+
+    states: Tensor
+    tokens: Tensor
+
+
+class Steps:
+    """Steps of one set of slots."""
+
+    def __init__(self, language: Language, head: Head, slots: Slots) -> None:
+        self._language, self._head, self.slots = language, head, slots
+        self._recorded: dict[Shape, tuple[torch.cuda.CUDAGraph, Written]] = {}
+        self._seen: set[Shape] = set()
+        self._moves = 0
+        self._pool: tuple[int, int] | None = None
+
+    def __call__(self) -> Written:
+        """A token more for every row; the likeliest ones are what the slots are given next."""
+        slots = self.slots
+        slots.held = [length + 1 for length in slots.held]
+        rows, seen = slots.rows, max(slots.held)
+        if self._language.device.type == "cuda":
+            written = self._play(_shape(rows, seen, slots))
+        else:
+            written = self._run(rows, seen)
+        return Written(written.states[:rows], written.tokens[:rows])
+
+    def _play(self, shape: Shape) -> Written:
+        if self._moves != self.slots.moves:  # recordings hold places in memory
+            self._recorded.clear()
+            self._seen.clear()
+            self._moves, self._pool = self.slots.moves, None
+        if shape not in self._seen:
+            self._seen.add(shape)
+            return self._run(*shape)
+        if shape not in self._recorded:
+            self._record(shape)
+        graph, written = self._recorded[shape]
+        graph.replay()
+        return written
+
+    def _record(self, shape: Shape) -> None:
+        if len(self._recorded) >= _RECORDED:
+            self._recorded.pop(next(iter(self._recorded)))
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        device = self._language.device
+        # Other threads may use their devices meanwhile, so that only this thread must not.
+        with torch.cuda.device(device), torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            written = self._run(*shape)
+        self._recorded[shape] = graph, written
+
+    def _run(self, rows: int, seen: int) -> Written:
+        slots = self.slots
+        tokens, positions = slots.tokens[:rows], slots.positions[:rows]
+        embeds = self._language.embed(tokens[:, None])
+        states = self._language(embeds, positions.expand(3, -1)[..., None], slots.step(rows, seen))
+        likeliest = self._head.likeliest(states)
+        positions += 1
+        tokens.copy_(likeliest)
+        return Written(states, likeliest)
+
+
+def _shape(rows: int, seen: int, slots: Slots) -> Shape:
+    """The next larger shape of those that are recorded: few, as each takes half a second and memory."""
+    most = 1 << (rows - 1).bit_length() if rows <= 8 else -(-rows // 8) * 8
+    return min(most, slots.slots), min(-(-seen // ROUND) * ROUND, slots.room)
