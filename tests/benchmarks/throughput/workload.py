@@ -61,7 +61,7 @@ def make_input(root: Path, photos: int, sides: tuple[int, int] | None = None) ->
             for one in each:
                 draw(*one)
         else:
-            with get_context("spawn").Pool(2) as pool:
+            with get_context("spawn").Pool() as pool:
                 pool.starmap(draw, each, chunksize=8)
         note.write_text(json.dumps(wanted), encoding="utf-8")
     return [[Item(root / path, group[0].parent.name, path.name) for path in group] for group in plan]
