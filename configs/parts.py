@@ -38,7 +38,9 @@ class ModelConfig(Part):
         "none", description="Weights of the language model in 8 or 4 bits, by bitsandbytes; needs a CUDA device."
     )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
-        "auto", description="Attention kernel; auto is flash_attention_2 where it can run, else sdpa."
+        "auto",
+        description="Attention kernel; auto is flash_attention_2 where it can run, else sdpa. The default engine's "
+        "language model always has sdpa's.",
     )
     max_model_len: int | None = Field(
         None,

@@ -44,12 +44,14 @@ class Clock:
         """`call`, with its seconds added to a phase, which may depend on its arguments."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            _settle()
+            # Preparing is not the device's, and no other thread may wait for a device while a step is recorded.
+            settle = _settle if threading.current_thread() is threading.main_thread() else _nothing
+            settle()
             began = time.perf_counter()
             try:
                 return call(*args, **kwargs)
             finally:
-                _settle()
+                settle()
                 taken = time.perf_counter() - began
                 name = phase if isinstance(phase, str) else phase(*args, **kwargs)
                 with self._lock:
@@ -116,6 +118,10 @@ class _Timed:
 def _step(*_: Any, inputs_embeds: Any = None, input_ids: Any = None, **__: Any) -> str:
     tokens = inputs_embeds if inputs_embeds is not None else input_ids
     return "prefill" if tokens is None or tokens.shape[1] > 1 else "decode step"
+
+
+def _nothing() -> None:
+    """What there is to wait for in a thread that prepares."""
 
 
 def _settle() -> None:

@@ -42,7 +42,7 @@ def _rates(axes: Any, rows: list[dict[str, Any]], report: dict[str, Any]) -> Non
     labels = [f"{row['photos_per_second']:.3g}" + (f"  ({row['ratio']:.2f}x)" if row["ratio"] else "") for row in rows]
     axes.bar_label(bars, labels, padding=6, fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.3 * max(row["spread"][1] for row in rows))
+    axes.set_xlim(0, 1.3 * max((row["spread"][1] for row in rows), default=1.0))
     axes.set_xlabel("photos a second")
     machine = report["machine"]
     where = machine["gpu"] or f"{machine['cores']} cores, {machine['cpu']}"
