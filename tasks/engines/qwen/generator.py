@@ -109,8 +109,11 @@ class Generator:
         self._head = Head(model.lm_head)
         self._ends = ends
         self._steps: Steps | None = None
+        works_by_itself = self._language.device.type == "cuda"
+        # bitsandbytes asks the device for numbers in the middle of a layer, which no recording can have.
+        self._record = works_by_itself and not getattr(model, "is_quantized", False)
         # A device that works by itself is given the next step before the tokens of the last are looked at.
-        self.lag = 1 if self._language.device.type == "cuda" else 0
+        self.lag = 1 if works_by_itself else 0
 
     def answers(
         self,
@@ -175,7 +178,7 @@ class Generator:
         prefix = self._prefix(prompt.before)
         if steps is None or steps.slots.prefix is not prefix:
             steps = None  # its memory, before more is taken
-            steps = Steps(self._language, self._head, Slots(prefix))
+            steps = Steps(self._language, self._head, Slots(prefix), record=self._record)
         steps.slots.keep([])
         yield steps
         self._steps = steps

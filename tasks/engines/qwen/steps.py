@@ -35,10 +35,11 @@ class Written:
 
 
 class Steps:
-    """Steps of one set of slots."""
+    """Steps of one set of slots, recorded if `record`."""
 
-    def __init__(self, language: Language, head: Head, slots: Slots) -> None:
+    def __init__(self, language: Language, head: Head, slots: Slots, *, record: bool) -> None:
         self._language, self._head, self.slots = language, head, slots
+        self._records = record
         self._recorded: dict[Shape, tuple[torch.cuda.CUDAGraph, Written]] = {}
         self._seen: set[Shape] = set()
         self._moves = 0
@@ -49,10 +50,7 @@ class Steps:
         slots = self.slots
         slots.held = [length + 1 for length in slots.held]
         rows, seen = slots.rows, max(slots.held)
-        if self._language.device.type == "cuda":
-            written = self._play(_shape(rows, seen, slots))
-        else:
-            written = self._run(rows, seen)
+        written = self._play(_shape(rows, seen, slots)) if self._records else self._run(rows, seen)
         return Written(written.states[:rows], written.tokens[:rows])
 
     def _play(self, shape: Shape) -> Written:
@@ -74,10 +72,13 @@ class Steps:
             self._recorded.pop(next(iter(self._recorded)))
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        device = self._language.device
-        # Other threads may use their devices meanwhile, so that only this thread must not.
-        with torch.cuda.device(device), torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        graph, device = torch.cuda.CUDAGraph(), self._language.device
+        # torch's own stream for it is of the first device that recorded. What other threads do meanwhile is their own.
+        stream, alone = torch.cuda.Stream(device), "thread_local"
+        with (
+            torch.cuda.device(device),
+            torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode=alone),
+        ):
             written = self._run(*shape)
         self._recorded[shape] = graph, written
 
