@@ -20,11 +20,11 @@ PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 HEARTBEAT_SECONDS = 30
 """How often a deployed run gives a sign of life: as often as Prefect can."""
 
-GRACE_SECONDS = 60
-"""How long a mission's place stays taken when its run dies before it began: Prefect takes no less.
+GRACE_SECONDS = 600
+"""How long a mission's place stays taken when its run dies before it began.
 
-One that dies later gives it back when it crashes. A run that takes longer to begin has its place all the same, unless
-another run of the mission took it meanwhile: then it is cancelled, and that one reads the photos.
+One that dies later gives it back when it crashes. It is long, as a run that takes longer to begin, because an image is
+fetched first, loses its place to another run of the mission that waits, and is then cancelled, which nobody is told.
 """
 
 SITE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
