@@ -12,6 +12,7 @@ DEMO := .demo
 DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
 SITE ?= local
+GPUS ?= 1
 SERVER_ENV := PREFECT_HOME=$${PREFECT_HOME:-$(CURDIR)/.prefect} PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 # In memory, leases would die with the server and leave their slots taken.
 SERVER_ENV += PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=$${PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE:-prefect.server.concurrency.lease_storage.filesystem}
@@ -45,7 +46,7 @@ server: $(READY) ## a Prefect server on port 4200, SQLite under .prefect, or wha
 	$(SERVER_ENV) $(BIN)/prefect server start
 
 deploy: $(READY) $(DEMO)/checkpoint ## work pool, limits, blocks, automations and deployments of SITE (local, gpu, docker, kubernetes)
-	@$(CLIENT_ENV) $(BIN)/python -m infra.deploy --site $(SITE)
+	@$(CLIENT_ENV) $(BIN)/python -m infra.deploy --site $(SITE) --gpus $(GPUS)
 
 worker: $(READY) ## a worker of SITE; one that dies is started again, Ctrl-C ends it
 	@$(CLIENT_ENV) $(BIN)/python -m infra.worker --pool $(SITE)

@@ -35,7 +35,7 @@ from configs.stage_a import StageAConfig
 from configs.stores import LocalLocation, parse_store_uri
 from infra.automations import deploy_automations
 from infra.deployments import PREFECT_FILE, select, write
-from infra.sites import ENGINE_QUEUE, SITES, Site
+from infra.sites import ENGINE_QUEUE, SITES, Site, slots
 
 ROOT = Path(__file__).parents[1]
 PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
@@ -48,13 +48,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", choices=SITES, default="local", help="where runs are executed")
     parser.add_argument("--nights", choices=("on", "off"), help="whether cron schedules are active; off for local")
+    parser.add_argument("--gpus", type=int, default=1, metavar="N", help="GPUs of a machine of the site")
     options = parser.parse_args()
+    if options.gpus < 1 or (options.gpus > 1 and options.site == "local"):
+        return _complain(f"--gpus {options.gpus}: at least 1, and 1 for the site local, which runs on the CPU")
     if not has_shared_server():
         return _complain("set PREFECT_API_URL to a Prefect server; `make server` starts one on this machine")
     site = SITES[options.site]
     nights = options.nights or ("off" if site.name == "local" else "on")
     try:
-        deploy(site, nights == "on")
+        deploy(site, nights == "on", options.gpus)
     except ConfigError as error:
         return _complain(str(error))
     except httpx.HTTPError as error:
@@ -65,19 +68,22 @@ def main() -> int:
     return 0
 
 
-def deploy(site: Site, nights: bool) -> None:
+def deploy(site: Site, nights: bool, gpus: int) -> None:
     """Everything, for one site. Raises ConfigError for faults in missions or profile, CalledProcessError if Prefect
     refuses a deployment."""
     missions = load_missions()
     with get_client(sync_client=True) as client:
         _make_pool(client, site)
         _make_queue(client, site)
-        _make_limit(client, site.slot)
+        for name in slots(site.name, gpus):
+            _make_limit(client, name)
         for kind in (ModelCheckpoint, PublishTarget, AwsCredentials):
             kind.register_type_and_schema()
         _make_blocks(client, site)
         alerts = _alert_block(client)
-    write()
+    # The committed file is that of one GPU.
+    file = PREFECT_FILE if gpus == 1 else PREFECT_FILE.with_name(f".prefect-{gpus}-gpus.yaml")
+    write(file, gpus)
     variables = {
         "FIELDCHECK_SITE": site.name,
         "FIELDCHECK_SITE_PROFILE": site.profile,
@@ -86,7 +92,7 @@ def deploy(site: Site, nights: bool) -> None:
         "FIELDCHECK_IMAGE": os.environ.get("FIELDCHECK_IMAGE", "fieldcheck:gpu"),
     }
     names = [word for name in select(site.name, missions) for word in ("-n", name.partition("/")[2])]
-    command = [*PREFECT, "deploy", "--prefect-file", str(PREFECT_FILE.relative_to(ROOT)), *names]
+    command = [*PREFECT, "deploy", "--prefect-file", str(file.relative_to(ROOT)), *names]
     # Prefect would write this machine's checkout into the deployments: each worker has its own.
     _run(command, {name: value for name, value in os.environ.items() if name != "FIELDCHECK_HOME"} | variables)
     for name in select(site.name, missions):

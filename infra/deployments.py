@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from configs.missions import Mission, load_missions
-from infra.sites import ENGINE_QUEUE, SITES, Site
+from infra.sites import ENGINE_QUEUE, SITES, Site, slots
 
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 
@@ -37,28 +37,28 @@ _HEADER = """\
 """
 
 
-def prefect_file(missions: dict[str, Mission]) -> dict[str, Any]:
-    """The contents of `infra/prefect.yaml`."""
+def prefect_file(missions: dict[str, Mission], gpus: int = 1) -> dict[str, Any]:
+    """The contents of `infra/prefect.yaml`, for a site that has so many GPUs: each run works on all of them."""
     return {
         "name": "fieldcheck",
         # Resolved on the worker's machine: where it has its checkout.
         "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": HOME}}],
         "deployments": [
-            *(_ad_hoc(site) for site in SITES.values()),
-            *(_night(mission) for mission in missions.values()),
+            *(_ad_hoc(site, gpus) for site in SITES.values()),
+            *(_night(mission, gpus) for mission in missions.values()),
             _other("stage-b", "flows.stage_b.stage_b", "Judges what Stage-A published; Stage-A starts it.", {}),
             _other(
                 "dense-caption",
                 "flows.dense_caption.dense_caption",
                 "Captions every photo of a folder, with the place of every object.",
-                {"profile": PROFILE, "checkpoint_block": SITE, "store": f"block://{SITE}", "slots": [f"{SITE}-0"]},
+                {"profile": PROFILE, "checkpoint_block": SITE, "store": f"block://{SITE}", "slots": slots(SITE, 1)},
                 queue=ENGINE_QUEUE,
             ),
             _other(
                 "merge-checkpoint",
                 "flows.merge_checkpoint.merge_checkpoint",
                 "Merges adapters into their base, ahead of the runs that need it.",
-                {"profile": PROFILE, "slots": [f"{SITE}-0"]},
+                {"profile": PROFILE, "slots": slots(SITE, 1)},
                 queue=ENGINE_QUEUE,
             ),
             _other("infer-piece", "flows.infer_piece.infer_piece", "A piece of another run; Stage-A starts it.", {}),
@@ -78,7 +78,7 @@ def select(site: str, missions: dict[str, Mission]) -> list[str]:
     ]
 
 
-def _ad_hoc(site: Site) -> dict[str, Any]:
+def _ad_hoc(site: Site, gpus: int) -> dict[str, Any]:
     return _deployment(
         site.name,
         "flows.stage_a.stage_a",
@@ -86,11 +86,11 @@ def _ad_hoc(site: Site) -> dict[str, Any]:
         pool=site.name,
         queue=ENGINE_QUEUE,
         tags=["stage-a", "ad-hoc"],
-        parameters=_stage_a_parameters(site.name, site.profile),
+        parameters=_stage_a_parameters(site.name, site.profile, gpus),
     )
 
 
-def _night(mission: Mission) -> dict[str, Any]:
+def _night(mission: Mission, gpus: int) -> dict[str, Any]:
     deployment = _deployment(
         mission.slug,
         "flows.stage_a.stage_a",
@@ -98,7 +98,7 @@ def _night(mission: Mission) -> dict[str, Any]:
         pool=SITE,
         queue=ENGINE_QUEUE,
         tags=["stage-a", "mission", mission.name],
-        parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE)},
+        parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE, gpus)},
     )
     # A second run of the mission waits for the first: a night that takes longer than a day loses nothing.
     deployment["concurrency_limit"] = {
@@ -112,14 +112,17 @@ def _night(mission: Mission) -> dict[str, Any]:
     return deployment
 
 
-def _stage_a_parameters(site: str, profile: str) -> dict[str, Any]:
-    return {
+def _stage_a_parameters(site: str, profile: str, gpus: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "profile": profile,
         "checkpoint_block": site,
         "store": f"block://{site}",
-        "slots": [f"{site}-0"],
+        "slots": slots(site, gpus),
         "hand_off": {"mode": "deployment"},
     }
+    if gpus > 1:
+        found["devices"] = [f"cuda:{number}" for number in range(gpus)]
+    return found
 
 
 def _other(
@@ -134,7 +137,8 @@ def _deployment(
     variables: dict[str, Any] = {
         "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
     }
-    if name in SITES and SITES[name].pool_type != "process":
+    # A pool of processes knows no image, and does not mind one.
+    if pool not in SITES or SITES[pool].pool_type != "process":
         variables["image"] = IMAGE
     return {
         "name": name,
@@ -148,14 +152,14 @@ def _deployment(
     }
 
 
-def write(path: Path = PREFECT_FILE) -> None:
+def write(path: Path = PREFECT_FILE, gpus: int = 1) -> None:
     """Write the file for the missions that ship in `configs/missions/`."""
-    path.write_text(as_text(load_missions()), encoding="utf-8")
+    path.write_text(as_text(load_missions(), gpus), encoding="utf-8")
 
 
-def as_text(missions: dict[str, Mission]) -> str:
+def as_text(missions: dict[str, Mission], gpus: int = 1) -> str:
     """The file's text."""
-    return _HEADER + yaml.safe_dump(prefect_file(missions), allow_unicode=True, sort_keys=False, width=120)
+    return _HEADER + yaml.safe_dump(prefect_file(missions, gpus), allow_unicode=True, sort_keys=False, width=120)
 
 
 if __name__ == "__main__":

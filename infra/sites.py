@@ -17,10 +17,10 @@ class Site:
     at_once: int
     """Most runs that load a model, started and not ended: one in the slot, and others ready to follow it."""
 
-    @property
-    def slot(self) -> str:
-        """The concurrency limit of its accelerator: runs hold a slot of it while a model is loaded."""
-        return f"{self.name}-0"
+
+def slots(site: str, devices: int) -> list[str]:
+    """The concurrency limits of a site's devices: runs hold a slot of each while a model is loaded on it."""
+    return [f"{site}-{number}" for number in range(devices)]
 
 
 ENGINE_QUEUE = "engine"

@@ -16,9 +16,10 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel
 
 from configs.missions import known_missions, load_missions
+from configs.settings import load_stage_a
 from infra import deploy
 from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, prefect_file, select
-from infra.sites import ENGINE_QUEUE, SITES
+from infra.sites import ENGINE_QUEUE, SITES, slots
 
 FILE: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
 BY_NAME = {one["name"]: one for one in FILE["deployments"]}
@@ -95,6 +96,25 @@ def test_every_mission_has_a_night_of_its_own() -> None:
         assert schedule["timezone"] == "Asia/Shanghai"
         starts.append(schedule["cron"])
     assert len(set(starts)) == len(starts)
+
+
+def test_images_are_told_wherever_a_container_may_be() -> None:
+    for name, one in BY_NAME.items():
+        on_this_machine = name in SITES and SITES[name].pool_type == "process"
+        assert ("image" in one["work_pool"]["job_variables"]) == (not on_this_machine)
+
+
+def test_of_several_gpus_a_run_takes_all_and_a_slot_of_each() -> None:
+    several = {one["name"]: one for one in prefect_file(known_missions(), 2)["deployments"]}
+    assert several.keys() == BY_NAME.keys()
+    parameters = several["gpu"]["parameters"] | {"mission": "挡风板安装检查", "input_root": "/i", "store": "/s"}
+    parameters |= {"checkpoint_block": None, "model": {"base": "/c"}}
+    config = load_stage_a({name: value for name, value in parameters.items() if value is not None})
+    assert config.fleet == ("cuda:0", "cuda:1")
+    assert config.slots == ("gpu-0", "gpu-1") == tuple(slots("gpu", 2))
+    night = several["air-baffle"]["parameters"]
+    assert (night["devices"], len(night["slots"])) == (["cuda:0", "cuda:1"], 2)
+    assert len(several["dense-caption"]["parameters"]["slots"]) == 1
 
 
 def test_what_runs_wait_for_is_not_in_their_queue() -> None:

@@ -18,7 +18,7 @@ import pytest
 from blocks.local_store import LocalStore
 from configs.missions import known_missions
 from infra.deployments import GRACE_SECONDS
-from infra.sites import SITES
+from infra.sites import slots
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import split_manifest_uri
 from tests.demo import Demo
@@ -27,7 +27,7 @@ from tests.site import TestSite, postgres_site, sqlite_site
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MISSION, OTHER = "挡风板安装检查", "BBU接地线检查"
-SLOT = SITES["local"].slot
+SLOT, *_ = slots("local", 1)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
