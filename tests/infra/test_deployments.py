@@ -16,7 +16,7 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel
 
 from configs.missions import known_missions, load_missions
-from configs.settings import load_stage_a
+from configs.stage_a import StageAConfig
 from infra import deploy
 from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, prefect_file, select
 from infra.sites import ENGINE_QUEUE, SITES, slots
@@ -107,9 +107,9 @@ def test_images_are_told_wherever_a_container_may_be() -> None:
 def test_of_several_gpus_a_run_takes_all_and_a_slot_of_each() -> None:
     several = {one["name"]: one for one in prefect_file(known_missions(), 2)["deployments"]}
     assert several.keys() == BY_NAME.keys()
-    parameters = several["gpu"]["parameters"] | {"mission": "挡风板安装检查", "input_root": "/i", "store": "/s"}
-    parameters |= {"checkpoint_block": None, "model": {"base": "/c"}}
-    config = load_stage_a({name: value for name, value in parameters.items() if value is not None})
+    parameters = {name: several["gpu"]["parameters"][name] for name in ("slots", "devices")}
+    given = {"mission": "挡风板安装检查", "input_root": "/i", "store": "/s", "model": {"base": "/c"}, "device": "cuda"}
+    config = StageAConfig.model_validate(given | parameters)
     assert config.fleet == ("cuda:0", "cuda:1")
     assert config.slots == ("gpu-0", "gpu-1") == tuple(slots("gpu", 2))
     night = several["air-baffle"]["parameters"]

@@ -16,7 +16,13 @@ from tests.builders import examples
 seeds = st.integers(0, 2**32 - 1)
 
 
-@given(st.integers(1, 20), st.sampled_from([7, 300, 5000, 5120]), st.sampled_from([1, 24, 160]), st.floats(0.01, 100), seeds)
+@given(
+    st.integers(1, 20),
+    st.sampled_from([7, 300, 5000, 5120]),
+    st.sampled_from([1, 24, 160]),
+    st.floats(0.01, 100),
+    seeds,
+)
 @examples()
 def test_it_is_the_likeliest_of_the_exact_logits(
     rows: int, vocabulary: int, width: int, scale: float, seed: int
