@@ -21,12 +21,16 @@ def draw(report: dict[str, Any], path: Path) -> None:
     rows = [row for row in report["ways"] if "trouble" not in row]
     timed = [row for row in rows if row["phases"]]
     figure, axes = plt.subplots(
-        1 + bool(timed), 1, figsize=(_WIDTH, 1 + 0.45 * (len(rows) + len(timed)) + 1.2 * bool(timed)), squeeze=False
+        1 + bool(timed),
+        1,
+        figsize=(_WIDTH, 1 + 0.45 * (len(rows) + len(timed)) + 1.7 * bool(timed)),
+        squeeze=False,
+        layout="constrained",
     )
     _rates(axes[0][0], rows, report)
     if timed:
         _phases(axes[1][0], timed)
-    figure.tight_layout()
+        figure.legend(*axes[1][0].get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -64,4 +68,3 @@ def _phases(axes: Any, rows: list[dict[str, Any]]) -> None:
         axes.plot([whole, whole], [place - 0.4, place + 0.4], color="black", linewidth=2)
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds a photo (black mark: the whole; hatched: in threads in our engine)")
-    axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.25))
