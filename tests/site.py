@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.demo import Demo
 from tests.processes import Process
 from tests.servers import HOST, free_port, wait_for_http
 from tests.workers import PREFECT, REPOSITORY
@@ -140,6 +141,17 @@ class TestSite:
 
 def _told(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def demo_site(database: str, folder: Path, demo: Demo) -> AbstractContextManager[TestSite]:
+    """A site on `sqlite` or `postgres` whose runs read the demo's photos and write to a store in `folder`."""
+    env = {
+        "FIELDCHECK_STORE": str(folder / "store"),
+        "FIELDCHECK_INPUT_ROOT": demo.photos,
+        "FIELDCHECK_MODEL__BASE": demo.checkpoint,
+        "FIELDCHECK_ANSWER_KEY": demo.answers,
+    }
+    return (sqlite_site if database == "sqlite" else postgres_site)(folder, env)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 
 from tests.demo import Demo
 from tests.servers import HOST
-from tests.site import TestSite, postgres_site, sqlite_site
+from tests.site import TestSite, demo_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -68,15 +68,8 @@ def site(
     request: pytest.FixtureRequest, demo: Demo, robot: Robot, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestSite]:
     """A deployed site that has people told; nobody takes its runs."""
-    folder = tmp_path_factory.mktemp(request.param)
-    env = {
-        "FIELDCHECK_STORE": str(folder / "store"),
-        "FIELDCHECK_INPUT_ROOT": demo.photos,
-        "FIELDCHECK_MODEL__BASE": demo.checkpoint,
-        "FIELDCHECK_ANSWER_KEY": demo.answers,
-    }
     robot.told.clear()
-    with (sqlite_site if request.param == "sqlite" else postgres_site)(folder, env) as site:
+    with demo_site(request.param, tmp_path_factory.mktemp(request.param), demo) as site:
         assert "custom-webhook/fieldcheck-alerts" in site.deploy(FIELDCHECK_ALERT_URL=robot.url)
         yield site
 

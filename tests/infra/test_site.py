@@ -22,7 +22,7 @@ from infra.sites import slots
 from tasks.publishing.check import check_run
 from tasks.publishing.keys import split_manifest_uri
 from tests.demo import Demo
-from tests.site import TestSite, postgres_site, sqlite_site
+from tests.site import TestSite, demo_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -33,14 +33,7 @@ SLOT, *_ = slots("local", 1)
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def site(request: pytest.FixtureRequest, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSite]:
     """A deployed site whose runs read the demo's photos and write to a store of its own."""
-    folder = tmp_path_factory.mktemp(request.param)
-    env = {
-        "FIELDCHECK_STORE": str(folder / "store"),
-        "FIELDCHECK_INPUT_ROOT": demo.photos,
-        "FIELDCHECK_MODEL__BASE": demo.checkpoint,
-        "FIELDCHECK_ANSWER_KEY": demo.answers,
-    }
-    with (sqlite_site if request.param == "sqlite" else postgres_site)(folder, env) as site:
+    with demo_site(request.param, tmp_path_factory.mktemp(request.param), demo) as site:
         site.deploy()
         yield site
 

@@ -1,4 +1,4 @@
-"""The demo checkpoint's model and processor as transformers loads them. Knows no engine."""
+"""The demo checkpoint's model and processor as transformers loads them, a prompt and photos. Knows no engine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from configs.parts import ModelConfig
+from configs.parts import InputConfig, ModelConfig
 from tasks.engines.loading import load_model, load_processor
+from tasks.engines.photos import Bounds, Scaler, Shown
+from tasks.engines.prompting import PromptEncoder, PromptIds
+from tasks.engines.qwen.patches import Patched, cut
 from tests.demo import Demo
+from tests.tasks.engines.asking import ask_mixed
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,24 @@ def model(demo: Demo) -> Any:
 def processor(demo: Demo) -> Any:
     """Its processor."""
     return load_processor(demo.checkpoint)
+
+
+@pytest.fixture(scope="session")
+def prompt(demo: Demo, processor: Any) -> PromptIds:
+    """The ids of a mission's prompt."""
+    request = ask_mixed(demo)[0]
+    return PromptEncoder(processor).encode(request.system, request.user)
+
+
+@pytest.fixture(scope="session")
+def photos(demo: Demo, processor: Any) -> list[Shown]:
+    """Twelve photos of several sizes."""
+    scaler = Scaler(Bounds.of(processor.image_processor), ModelConfig(), InputConfig())
+    return [scaler.show(request.read()) for request in ask_mixed(demo)]
+
+
+@pytest.fixture(scope="session")
+def patched(photos: list[Shown], processor: Any) -> list[Patched]:
+    """The same in patches."""
+    images = processor.image_processor
+    return [cut(shown.picture, images.patch_size, images.merge_size) for shown in photos]

@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from configs.parts import InputConfig, ModelConfig
 from tasks.engines.loading import end_tokens
-from tasks.engines.photos import Bounds, Scaler, Shown
+from tasks.engines.photos import Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
 from tasks.engines.qwen.generator import Asked, Generator
-from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.patches import Patched
 from tasks.engines.qwen.slots import ROUND
 from tasks.engines.qwen.steps import Steps
 from tasks.engines.qwen.vision import Normalisation
-from tests.demo import Demo
-from tests.tasks.engines.asking import ask_mixed
 
 MOST = 48
 
@@ -27,25 +24,6 @@ MOST = 48
 @pytest.fixture(scope="module")
 def generator(model: Any, processor: Any) -> Generator:
     return Generator(model, Normalisation.of(processor.image_processor), end_tokens(model.generation_config))
-
-
-@pytest.fixture(scope="module")
-def prompt(demo: Demo, processor: Any) -> PromptIds:
-    request = ask_mixed(demo)[0]
-    return PromptEncoder(processor).encode(request.system, request.user)
-
-
-@pytest.fixture(scope="module")
-def photos(demo: Demo, processor: Any) -> list[Shown]:
-    """Twelve photos of several sizes."""
-    scaler = Scaler(Bounds.of(processor.image_processor), ModelConfig(), InputConfig())
-    return [scaler.show(request.read()) for request in ask_mixed(demo)]
-
-
-@pytest.fixture(scope="module")
-def patched(photos: list[Shown], processor: Any) -> list[Patched]:
-    images = processor.image_processor
-    return [cut(shown.picture, images.patch_size, images.merge_size) for shown in photos]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,20 +34,17 @@ def same(language: Any, tolerance: float = 1e-5) -> None:
     positions = torch.randint(0, 30, (3, ROWS, TOKENS), generator=generator)
     is_cell = torch.zeros(ROWS, TOKENS, dtype=torch.bool)
     is_cell[:, :CELLS] = True
+    published = partial(
+        language,
+        inputs_embeds=embeds,
+        position_ids=positions,
+        visual_pos_masks=is_cell,
+        deepstack_visual_embeds=[features.flatten(0, 1) for features in deep],
+    )
     with torch.inference_mode():
-        want = language(
-            inputs_embeds=embeds,
-            position_ids=positions,
-            visual_pos_masks=is_cell,
-            deepstack_visual_embeds=[features.flatten(0, 1) for features in deep],
-        ).last_hidden_state[:, -1]
+        want = published().last_hidden_state[:, -1]
         found = Language(language)(embeds, positions, lambda _, *parts: attend_causally(*parts), deep)
-        again = language(
-            inputs_embeds=embeds,
-            position_ids=positions,
-            visual_pos_masks=is_cell,
-            deepstack_visual_embeds=[features.flatten(0, 1) for features in deep],
-        ).last_hidden_state[:, -1]
+        again = published().last_hidden_state[:, -1]
     assert float((found - want).norm() / want.norm()) < tolerance
     torch.testing.assert_close(again, want, atol=1e-5, rtol=1e-5)  # the model's own layers are what they were
 

@@ -7,40 +7,23 @@ from typing import Any
 import pytest
 import torch
 
-from configs.parts import InputConfig, ModelConfig
+from configs.parts import ModelConfig
 from tasks.engines.loading import end_tokens, load_model
-from tasks.engines.photos import Bounds, Scaler
-from tasks.engines.prompting import PromptEncoder, PromptIds
+from tasks.engines.prompting import PromptIds
 from tasks.engines.qwen.generator import Asked, Generator
-from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.patches import Patched
 from tasks.engines.qwen.slots import ROUND, Slots
 from tasks.engines.qwen.steps import _shape
 from tasks.engines.qwen.vision import Normalisation
 from tests.demo import Demo
-from tests.tasks.engines.asking import ask_mixed
 
 MOST = 48
 
 
 @pytest.fixture(scope="module")
-def prompt(demo: Demo, processor: Any) -> PromptIds:
-    request = ask_mixed(demo)[0]
-    return PromptEncoder(processor).encode(request.system, request.user)
-
-
-@pytest.fixture(scope="module")
-def photos(demo: Demo, processor: Any) -> list[Patched]:
-    """Twelve photos of several sizes."""
-    images = processor.image_processor
-    scaler = Scaler(Bounds.of(images), ModelConfig(), InputConfig())
-    shown = [scaler.show(request.read()) for request in ask_mixed(demo)]
-    return [cut(one.picture, images.patch_size, images.merge_size) for one in shown]
-
-
-@pytest.fixture(scope="module")
-def on_cpu(model: Any, processor: Any, prompt: PromptIds, photos: list[Patched]) -> list[list[int]]:
+def on_cpu(model: Any, processor: Any, prompt: PromptIds, patched: list[Patched]) -> list[list[int]]:
     generator = Generator(model, Normalisation.of(processor.image_processor), end_tokens(model.generation_config))
-    return generator.answers(prompt, photos, MOST)
+    return generator.answers(prompt, patched, MOST)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +58,12 @@ def test_shapes_are_few_and_hold_what_is_asked() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("size", [1, 3, 12])
 def test_recorded_steps_give_what_the_cpu_gives(
-    on_gpu: Generator, prompt: PromptIds, photos: list[Patched], on_cpu: list[list[int]], size: int
+    on_gpu: Generator, prompt: PromptIds, patched: list[Patched], on_cpu: list[list[int]], size: int
 ) -> None:
     want = [answer[: 9 if number % 3 == 1 else MOST] for number, answer in enumerate(on_cpu)]
     for _ in range(2):  # from recordings that are there
-        found = dict(on_gpu.run(prompt, sources(photos, size)))
-        assert [found[number] for number in range(len(photos))] == want
+        found = dict(on_gpu.run(prompt, sources(patched, size)))
+        assert [found[number] for number in range(len(patched))] == want
     assert on_gpu._steps is not None
     assert on_gpu._steps._recorded
 
@@ -88,9 +71,9 @@ def test_recorded_steps_give_what_the_cpu_gives(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_16_bits_answer_like_float32_mostly(
-    demo: Demo, processor: Any, prompt: PromptIds, photos: list[Patched], on_cpu: list[list[int]]
+    demo: Demo, processor: Any, prompt: PromptIds, patched: list[Patched], on_cpu: list[list[int]]
 ) -> None:
     loaded = load_model(demo.checkpoint, (), ModelConfig(), torch.device("cuda", 0))
     half = Generator(loaded, Normalisation.of(processor.image_processor), end_tokens(loaded.generation_config))
-    found = half.answers(prompt, photos, MOST)
-    assert sum(one == other for one, other in zip(found, on_cpu, strict=True)) > len(photos) // 2
+    found = half.answers(prompt, patched, MOST)
+    assert sum(one == other for one, other in zip(found, on_cpu, strict=True)) > len(patched) // 2
