@@ -17,6 +17,7 @@ from tasks.engines.qwen.patches import Patched
 from tasks.engines.qwen.slots import ROUND
 from tasks.engines.qwen.steps import Steps
 from tasks.engines.qwen.vision import Normalisation
+from tests.tasks.engines.qwen.sources import keeping
 
 MOST = 48
 
@@ -129,14 +130,11 @@ def test_photos_join_a_batch_as_others_leave_it(
     waiting = list(zip(order, limits, strict=True))
     asked = [Asked(place, patched[number], most) for place, (number, most) in enumerate(waiting)]
     inside: list[int] = []
+    enter = keeping(size, asked, least)
 
-    def source(rows: int) -> list[Asked]:
+    def source(rows: int) -> Sequence[Asked]:
         inside.append(rows)
-        if rows and size - rows < least:
-            return []
-        entering = asked[: size - rows]
-        del asked[: size - rows]
-        return entering
+        return enter(rows)
 
     found = dict(generator.run(prompt, source))
     assert [found[place] for place in range(len(waiting))] == [expected[number][:most] for number, most in waiting]
@@ -159,13 +157,7 @@ def test_slots_that_rows_leave_and_join_for_long_do_not_grow(
     monkeypatch.setattr(generator, "_steps", None)
     monkeypatch.setattr(generator, "_step", measured)
     asked = [Asked(number, photo, 12) for number, photo in enumerate(patched * 2)]
-
-    def source(rows: int) -> list[Asked]:
-        entering = asked[: 3 - rows]
-        del asked[: 3 - rows]
-        return entering
-
-    assert len(dict(generator.run(prompt, source))) == 2 * len(patched)
+    assert len(dict(generator.run(prompt, keeping(3, asked)))) == 2 * len(patched)
     longest = len(prompt) + max(photo.patches.shape[0] // 4 for photo in patched) + 12
     assert max(held) <= longest
     assert max(slots * room for slots, room in taken) <= 3 * (longest + ROUND)
@@ -185,13 +177,7 @@ def test_steps_may_be_begun_before_the_tokens_of_the_last_are_known(
     monkeypatch.setattr(generator, "_steps", None)
     order = sorted(range(len(patched)), key=lambda number: -patched[number].patches.shape[0])
     asked = [Asked(number, patched[number], 7 if number % 3 else MOST) for number in order]
-
-    def source(rows: int) -> list[Asked]:
-        entering = asked[: 4 - rows]
-        del asked[: 4 - rows]
-        return entering
-
-    found = dict(generator.run(prompt, source))
+    found = dict(generator.run(prompt, keeping(4, asked)))
     assert [found[number] for number in range(len(patched))] == [
         answer[: 7 if number % 3 else MOST] for number, answer in enumerate(expected)
     ]

@@ -16,6 +16,7 @@ from tasks.engines.qwen.slots import ROUND, Slots
 from tasks.engines.qwen.steps import _shape
 from tasks.engines.qwen.vision import Normalisation
 from tests.demo import Demo
+from tests.tasks.engines.qwen.sources import keeping
 
 MOST = 48
 
@@ -30,18 +31,6 @@ def on_cpu(model: Any, processor: Any, prompt: PromptIds, patched: list[Patched]
 def on_gpu(demo: Demo, processor: Any) -> Generator:
     loaded = load_model(demo.checkpoint, (), ModelConfig(dtype="float32"), torch.device("cuda", 0))
     return Generator(loaded, Normalisation.of(processor.image_processor), end_tokens(loaded.generation_config))
-
-
-def sources(photos: list[Patched], size: int) -> Any:
-    """Photos that enter a batch of `size` as others leave it, answers of two lengths."""
-    asked = [Asked(number, photo, 9 if number % 3 == 1 else MOST) for number, photo in enumerate(photos)]
-
-    def source(rows: int) -> list[Asked]:
-        entering = asked[: size - rows]
-        del asked[: size - rows]
-        return entering
-
-    return source
 
 
 def test_shapes_are_few_and_hold_what_is_asked() -> None:
@@ -60,9 +49,11 @@ def test_shapes_are_few_and_hold_what_is_asked() -> None:
 def test_recorded_steps_give_what_the_cpu_gives(
     on_gpu: Generator, prompt: PromptIds, patched: list[Patched], on_cpu: list[list[int]], size: int
 ) -> None:
-    want = [answer[: 9 if number % 3 == 1 else MOST] for number, answer in enumerate(on_cpu)]
+    limits = [9 if number % 3 == 1 else MOST for number in range(len(patched))]  # answers of two lengths
+    want = [answer[:most] for answer, most in zip(on_cpu, limits, strict=True)]
+    asked = [Asked(number, photo, most) for number, (photo, most) in enumerate(zip(patched, limits, strict=True))]
     for _ in range(2):  # from recordings that are there
-        found = dict(on_gpu.run(prompt, sources(patched, size)))
+        found = dict(on_gpu.run(prompt, keeping(size, asked)))
         assert [found[number] for number in range(len(patched))] == want
     assert on_gpu._steps is not None
     assert on_gpu._steps._recorded
