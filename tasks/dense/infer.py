@@ -143,6 +143,7 @@ def _request(one: Seen, root: Store, prompt: Prompt, decoding: Decoding) -> Requ
         user=prompt.user,
         decoding=decoding,
         size=(photo.width, photo.height),
+        name=photo.key,
     )
 
 

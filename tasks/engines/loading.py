@@ -20,7 +20,7 @@ from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from configs.parts import ModelConfig
-from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing
+from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing, EngineUnavailable
 
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What the model libraries raise for a folder that they cannot load."""
@@ -142,6 +142,8 @@ def load_weights(checkpoint: str, adapters: Sequence[str], model: ModelConfig, d
         return (loaded if quantised is not None else loaded.to(device)).eval()
     except torch.OutOfMemoryError as error:
         raise DeviceOutOfMemory(f"{checkpoint} does not fit on {device}: {error}") from error
+    except torch.AcceleratorError as error:
+        raise EngineUnavailable(f"{device} failed while {checkpoint} was loaded onto it: {error}") from error
     except LOAD_ERRORS as error:
         raise CheckpointError(f"{checkpoint} cannot be loaded: {error}") from error
 

@@ -28,7 +28,7 @@ class Request:
 
     `id` comes back with the answer, and is all that sampling depends on beside the seed. `read` gives the photo's
     bytes and runs in the engine's own threads. `size` is the upright photo's width and height in pixels, if they are
-    known; batches of like sizes waste less.
+    known; batches of like sizes waste less. `name` is what messages call the photo, such as its key.
     """
 
     id: str
@@ -37,6 +37,12 @@ class Request:
     user: str
     decoding: Decoding
     size: tuple[int, int] | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call the photo."""
+        return self.name or self.id
 
 
 @dataclass(frozen=True, slots=True)

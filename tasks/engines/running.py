@@ -13,9 +13,13 @@ import torch
 
 from configs.parts import EngineConfig
 from tasks.engines.batching import pack
+from tasks.engines.photos import Shown
 from tasks.engines.protocol import Failure, Request, Result
 from tasks.records.ahead import ahead
-from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
+from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
+
+_NAMED = 8
+"""Photos that a message names."""
 
 
 class Sized(Protocol):
@@ -87,20 +91,49 @@ class Batches(Generic[Row]):
         return [*self._run(rows[:half]), *self._run(rows[half:])]
 
 
-@contextmanager
-def device_errors(device: object, visual_tokens: Callable[[], Sequence[int]]) -> Iterator[None]:
-    """Turns the device's errors into ours; `visual_tokens` tells those of each photo on it.
+class OnDevice(Protocol):
+    """A prepared request that a device works on."""
 
-    Raises DeviceOutOfMemory or EngineUnavailable.
+    @property
+    def request(self) -> Request:
+        """The request."""
+        ...
+
+    @property
+    def shown(self) -> Shown:
+        """Its picture."""
+        ...
+
+
+@contextmanager
+def device_errors(device: object, rows: Callable[[], Sequence[OnDevice]]) -> Iterator[None]:
+    """Turns whatever a device raises into our errors; `rows` tells what is on it.
+
+    Raises DeviceOutOfMemory, EngineUnavailable or DeviceFailed.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        each = visual_tokens()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        each = [row.shown.visual_tokens for row in rows()]
         raise DeviceOutOfMemory(
-            f"{len(each)} photos, the largest of {max(each)} visual tokens, do not fit on {device}; "
+            f"{len(each)} photos, the largest of {max(each, default=0)} visual tokens, do not fit on {device}; "
             "lower model.max_pixels"
         ) from error
     except torch.AcceleratorError as error:
         # The device's context is broken for good: only a new process gets a working one.
-        raise EngineUnavailable(f"{device} failed: {error}; run again to go on where this ended") from error
+        raise EngineUnavailable(
+            f"{device} failed on {_names(rows())}: {error}; run again to go on where this ended"
+        ) from error
+    except RuntimeError as error:
+        # What torch raises for anything else: a shape, a kernel, an allocator of its own.
+        raise DeviceFailed(
+            f"{device} failed on {_names(rows())}: {type(error).__name__}: {error}; run again to go on where this "
+            "ended, and if it fails on the same photos, without them or with --engine.batch-size 1"
+        ) from error
+
+
+def _names(rows: Sequence[OnDevice]) -> str:
+    """How many photos, and what the first of them are called."""
+    named = ", ".join(row.request.label for row in rows[:_NAMED])
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return f"{len(rows)} photos ({named}{more})" if rows else "no photo"

@@ -137,7 +137,7 @@ class SwiftEngine:
     @contextmanager
     def _errors(self, rows: Sequence[Ready]) -> Iterator[None]:
         try:
-            with device_errors(self._device, lambda: [row.shown.visual_tokens for row in rows]):
+            with device_errors(self._device, lambda: rows):
                 yield
         except LOAD_ERRORS as error:
             raise EngineError(f"{self.name} failed on {len(rows)} photos: {error}") from error

@@ -90,7 +90,7 @@ class TransformersEngine:
         pieces = Pieces(self._tokenizer, self._ends, on_text)
         prompt, decoding = self._prompts.encode(request.system, request.user), request.decoding
         sampling = RowSampling([(request.id, decoding)])
-        with device_errors(self._device, lambda: [row.shown.visual_tokens]):
+        with device_errors(self._device, lambda: [row]):
             (ids,) = self._generator.answers(
                 prompt,
                 [row.patched],
@@ -126,7 +126,7 @@ class TransformersEngine:
 
         answers = self._generator.run(prompt, enter, sampling)
         while True:
-            with device_errors(self._device, lambda: [row.shown.visual_tokens for row in rows.values()]):
+            with device_errors(self._device, lambda: list(rows.values())):
                 answer = next(answers, None)
             if answer is None:
                 return

@@ -24,6 +24,7 @@
     +-- EngineError                     inference
     |   +-- EngineUnavailable (retry)   the engine or its server is restarting
     |   +-- DeviceOutOfMemory (retry)   a smaller batch can fit
+    |   +-- DeviceFailed      (retry)   a device failed in the middle of its photos; names them
     |   +-- EngineMissing               the package behind a back end is not installed
     |   +-- EndpointRefused             the server refuses the request: key, model, length
     +-- OutputError                     what we publish or are handed
@@ -50,6 +51,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointMisaligned",
     "ConfigError",
+    "DeviceFailed",
     "DeviceOutOfMemory",
     "EndpointRefused",
     "EngineError",
@@ -131,6 +133,12 @@ class EngineUnavailable(EngineError):
 
 class DeviceOutOfMemory(EngineError):
     """The device ran out of memory; a smaller batch can fit."""
+
+    retryable: ClassVar[bool] = True
+
+
+class DeviceFailed(EngineError):
+    """A device, or the model on it, failed in the middle of photos; the message names them."""
 
     retryable: ClassVar[bool] = True
 

@@ -154,6 +154,7 @@ class Reading:
             user=prompt.user,
             decoding=self._rungs[one.asked],
             size=(photo.width, photo.height) if photo.width else None,
+            name=photo.key,
         )
 
     def _take(self, result: Result) -> None:

@@ -1,7 +1,7 @@
 """Keys and values of answers under way, a slot for each, all after the same prefix. Knows no weights.
 
 Memory is taken once, and its place does not change from token to token: a device can be given all steps of a kind at
-once (`tasks.engines.qwen.graphs`). Slots have lengths of their own; nothing is padded but what is read at a step.
+once (`tasks.engines.qwen.steps`). Slots have lengths of their own; nothing is padded but what is read at a step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Slots:
 
     `tokens` (that a row has not been given yet), `positions` (of the same) and `lengths` (tokens that a slot holds)
     are int64 [slots], on the device. `held` are the lengths of those in use, known without asking the device, and
-    `ends` what they may become. `moves` counts how often the memory was taken anew.
+    `ends` what they may become: `held` stays there, while `lengths` goes on (`grow`). `moves` counts how often the
+    memory was taken anew.
     """
 
     def __init__(self, prefix: Sequence[Pair]) -> None:
@@ -118,11 +119,20 @@ class Slots:
 
         return attend
 
+    def grow(self) -> int:
+        """Count one more token in each slot in use. The tokens that the step must look at: never more than `room`.
+
+        An answer that has ended keeps its slot until rows leave, and is stepped on until then. Its slot has no room
+        for that, so that it is counted up to its end only: nobody reads what is written beyond.
+        """
+        self.held = [min(length + 1, end) for length, end in zip(self.held, self.ends, strict=True)]
+        return max(self.held)
+
     def step(self, rows: int, seen: int) -> Attend:
         """The attention of one more token for each of the first `rows` slots, which is added to them.
 
-        `seen` is at least what any of them holds then, but for those whose answer has ended. Nothing here depends on
-        what is on the device, but for what is read there; the caller counts `held` up.
+        `seen` is at least what any of them holds then (`grow`), but for those whose answer has ended. Nothing here
+        depends on what is on the device, but for what is read there.
         """
         lengths = self.lengths[:rows]
         room, heads = self.room, self._memory[0][0].shape[1]

@@ -48,8 +48,7 @@ class Steps:
     def __call__(self) -> Written:
         """A token more for every row; the likeliest ones are what the slots are given next."""
         slots = self.slots
-        slots.held = [length + 1 for length in slots.held]
-        rows, seen = slots.rows, max(slots.held)
+        rows, seen = slots.rows, slots.grow()
         written = self._play(_shape(rows, seen, slots)) if self._records else self._run(rows, seen)
         return Written(written.states[:rows], written.tokens[:rows])
 

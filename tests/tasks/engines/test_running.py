@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from configs.parts import EngineConfig
+from tasks.engines.photos import Shown
+from tasks.engines.preparing import Ready
 from tasks.engines.protocol import Completion, Decoding, Failure, Request, Result
 from tasks.engines.running import Batches, device_errors
-from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable, PhotoError
+from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable, PhotoError
 from tasks.records.reasons import Reason
 
 
@@ -57,11 +59,39 @@ def test_a_bad_photo_leaves_its_batch() -> None:
     assert sizes == [3, 4, 2]
 
 
-def test_the_devices_errors_are_ours() -> None:
+def on_device(*visual_tokens: int) -> list[Ready]:
+    picture = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    asked = [replace(request, name=f"group/img{request.id}.jpg") for request in requests(len(visual_tokens))]
+    shown = [Shown(picture, count, 32, 32, None) for count in visual_tokens]
+    return [Ready(request, one, 100) for request, one in zip(asked, shown, strict=True)]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), MemoryError()])
+def test_a_device_without_memory_is_told_with_the_largest_photo(error: Exception) -> None:
     words = "3 photos, the largest of 64 visual tokens, do not fit on cpu"
-    with pytest.raises(DeviceOutOfMemory, match=words), device_errors("cpu", lambda: [9, 64, 6]):
-        raise torch.OutOfMemoryError("out of memory")
-    with pytest.raises(EngineUnavailable, match="cpu failed"), device_errors("cpu", list):
+    with pytest.raises(DeviceOutOfMemory, match=words), device_errors("cpu", lambda: on_device(9, 64, 6)):
+        raise error
+
+
+def test_a_device_that_broke_for_good_asks_for_a_new_run() -> None:
+    with (
+        pytest.raises(EngineUnavailable, match=r"cpu failed on 1 photos \(group/img0\.jpg\): .*; run again"),
+        device_errors("cpu", lambda: on_device(4)),
+    ):
         raise torch.AcceleratorError("an illegal memory access was encountered")
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, NotImplementedError])
+def test_whatever_torch_raises_names_the_photos_and_can_be_tried_again(kind: type[RuntimeError]) -> None:
+    names = r"10 photos \(group/img0\.jpg, .*, group/img7\.jpg and 2 more\)"
+    with (
+        pytest.raises(DeviceFailed, match=rf"cpu failed on {names}: {kind.__name__}: size 128 against 129") as caught,
+        device_errors("cpu", lambda: on_device(*[4] * 10)),
+    ):
+        raise kind("size 128 against 129")
+    assert caught.value.retryable
+
+
+def test_what_is_no_devices_error_passes() -> None:
     with pytest.raises(ValueError, match="mine"), device_errors("cpu", list):
         raise ValueError("mine")

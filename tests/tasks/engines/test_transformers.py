@@ -17,7 +17,7 @@ from tasks.engines.protocol import Completion, Decoding, Failure, Request
 from tasks.engines.qwen.slots import Slots
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
-from tasks.records.errors import DeviceOutOfMemory, EngineUnavailable
+from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
 from tasks.records.reasons import Reason
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
@@ -184,6 +184,24 @@ def test_a_device_that_broke_asks_for_a_new_engine(
     monkeypatch.setattr(engine._generator, "_see", broken)
     with pytest.raises(EngineUnavailable, match="run again"):
         list(engine.generate([ask(path) for path in photo_files(demo, 1)]))
+
+
+def test_a_step_that_fails_names_the_photos_and_the_engine_goes_on(
+    demo: Demo, engine: TransformersEngine, expected: dict[str, Completion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a size that does not fit another raises in the middle of a batch, and a second try without it."""
+    requests = ask_mixed(demo)
+
+    def fails(*_: object) -> object:
+        return torch.zeros(128) + torch.zeros(129)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._generator, "_step", fails)
+        with pytest.raises(DeviceFailed, match=r"photos \(.*\): RuntimeError: .*128.*129.*") as caught:
+            list(engine.generate(requests))
+    assert requests[0].id in str(caught.value)
+    assert caught.value.retryable
+    assert {result.id: result for result in engine.generate(requests)} == expected
 
 
 def test_a_stream_says_the_same_in_whole_characters(demo: Demo, engine: TransformersEngine) -> None:

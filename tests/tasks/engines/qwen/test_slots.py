@@ -52,8 +52,7 @@ def test_rows_hold_what_they_were_given_wherever_they_are(prefix: int, acts: lis
         elif not rows:
             continue
         else:
-            slots.held = [length + 1 for length in slots.held]
-            attend = slots.step(len(rows), max(slots.held))
+            attend = slots.step(len(rows), slots.grow())
             entering, tokens = range(len(rows)), 1
         for layer in range(LAYERS):
             seed += 3

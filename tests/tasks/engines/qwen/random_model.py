@@ -1,0 +1,68 @@
+"""A Qwen3-VL of random weights, so small that a step takes a millisecond, and photos and a prompt for it.
+
+In float64, so that what else is in the batch changes no likeliest token. Knows no checkpoint.
+"""
+
+from __future__ import annotations
+
+import torch
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from tasks.engines.prompting import PromptIds
+from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.qwen.vision import Normalisation
+
+PATCH, MERGE, VOCABULARY = 4, 2, 48
+NORMALISATION = Normalisation(1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+PROMPT = PromptIds(tuple(range(5, 14)), (3, 4))
+
+
+def random_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
+    """The model. Its answers go on without a pattern: rotations and large weights keep them from repeating."""
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "max_position_embeddings": 4096,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 100.0,
+                "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True,
+            },
+            "tie_word_embeddings": False,
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_heads": 2,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": 2,
+            "out_hidden_size": 16,
+            "num_position_embeddings": 16,
+            "deepstack_visual_indexes": [0],
+        },
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(seed)
+    model = Qwen3VLForConditionalGeneration(config).double().eval()
+    with torch.no_grad():
+        for parameter in model.model.language_model.layers.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(std=0.6)
+    return model
+
+
+def photo(seed: int, rows: int, columns: int) -> Patched:
+    """A picture of noise, of `rows` x `columns` visual tokens."""
+    side = PATCH * MERGE
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.randint(0, 256, (3, rows * side, columns * side), dtype=torch.uint8, generator=generator)
+    return cut(picture, PATCH, MERGE)
