@@ -38,7 +38,7 @@ from infra.deployments import PREFECT_FILE, select, write
 from infra.sites import ENGINE_QUEUE, SITES, Site, slots
 
 ROOT = Path(__file__).parents[1]
-PREFECT = [sys.executable, "-m", "prefect", "--no-prompt"]
+PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
 ALERTS = "fieldcheck-alerts"
 """Name of the notification block that automations tell people with."""
 

@@ -30,10 +30,10 @@ def main() -> int:
         if not wait_for(url):
             sys.stderr.write(f"up: no Prefect server at {url}\n")
             return 1
-        if code := subprocess.run([sys.executable, "-m", "infra.deploy", "--site", site]).returncode:
+        if code := subprocess.run([sys.executable, "-P", "-m", "infra.deploy", "--site", site]).returncode:
             return code
         sys.stderr.write(f"up: {url.removesuffix('/api')} is the UI; Ctrl-C ends server and worker\n")
-        worker = subprocess.Popen([sys.executable, "-m", "infra.worker", "--pool", site])
+        worker = subprocess.Popen([sys.executable, "-P", "-m", "infra.worker", "--pool", site])
         try:
             return worker.wait()
         except KeyboardInterrupt:
@@ -49,7 +49,7 @@ def server(url: str) -> Iterator[None]:
         return
     # A session of its own: Ctrl-C ends the worker first, and the server when the block ends.
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start"], start_new_session=True, stdout=subprocess.DEVNULL
+        [sys.executable, "-P", "-m", "prefect", "server", "start"], start_new_session=True, stdout=subprocess.DEVNULL
     )
     try:
         yield

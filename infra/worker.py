@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--pool", required=True, help="work pool to take runs from")
     parser.add_argument("--limit", type=int, help="most runs at a time")
     options = parser.parse_args()
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", options.pool]
+    command = [sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", options.pool]
     if options.limit is not None:
         command += ["--limit", str(options.limit)]
     keep_running(command)

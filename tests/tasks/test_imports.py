@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("prefect", "torch", "boto3", "botocore", "transformers", "peft", "swift")
-PACKAGES = ("flows", "tasks", "blocks", "configs")
+PACKAGES = ("fieldcheck", "flows", "tasks", "blocks", "configs")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LIGHT = [
     *(f"tasks.records.{path.stem}" for path in sorted((ROOT / "tasks/records").glob("[!_]*.py"))),
