@@ -136,7 +136,7 @@ def stage_a(
         published = publish_run(config, validated, ledger, held)
 
     seconds = time.monotonic() - began
-    report_run(config, published, receipts, plan.reused, validated.exact_match, seconds)
+    report_run(config, published, receipts, plan.reused, validated.exact_match, seconds, report.told)
     record_history(config, published, receipts, plan.reused, seconds)
     handed = hand_off_run(config, published) or stage_b_inline(config, published)
     return _summary(published, receipts, plan, validated, seconds, handed)

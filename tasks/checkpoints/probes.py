@@ -12,10 +12,10 @@ from natsort import natsort_keygen, ns
 from PIL import Image, ImageDraw
 
 from configs.parts import InputConfig, MergeConfig
+from tasks.images.names import READ
 from tasks.images.open import decode
 from tasks.records.errors import CheckpointError, PhotoError
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 _SIZES = ((320, 240), (240, 320), (256, 256), (480, 270), (270, 480), (640, 480), (96, 64), (532, 728))
 """Width and height of drawn pictures, in turn."""
 
@@ -38,7 +38,7 @@ def probe_photos(merge: MergeConfig) -> list[Probe]:
     if merge.probe_photos is None:
         return [draw(number) for number in range(merge.probes)]
     folder = Path(merge.probe_photos).expanduser().resolve()
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()]
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in READ and path.is_file()]
     names = sorted((path.relative_to(folder).as_posix() for path in files), key=lambda name: (_natural(name), name))
     found: list[Probe] = []
     for name in names:

@@ -122,7 +122,7 @@ def _read(store: Store, name: str, work_key: str) -> Captioned | Failed:
 def _look(photo: Photo, root: Store, limits: InputConfig, identity: Identity) -> Seen:
     try:
         data = root.read(photo.key)
-        header = read_header(data, limits, photo.name)
+        header = read_header(data, limits)
     except PhotoError as error:
         return Seen(photo, error=error)
     except (ObjectMissing, StoreDenied) as error:

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as vision
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from configs.parts import VISUAL_TOKEN_PIXELS, InputConfig, ModelConfig
-from tasks.images.open import decode
+from tasks.images.open import decoding
 from tasks.records.errors import EngineError
 from tasks.records.stage_a import ScaledBy
 
@@ -114,16 +114,14 @@ class Scaler:
         Depends on nothing but the photo and its own prompt. Raises PhotoError, and EngineError if not even the smallest
         picture fits.
         """
-        image = decode(data, self._limits)
-        full = self._fit(image.width, image.height, None)
-        width, height = full
-        scaled_by: ScaledBy | None = "max_pixels" if image.width * image.height > self._longest else None
-        if room is not None and self._tokens(width, height) > (most := self._left(room)):
-            width, height = self._fit(image.width, image.height, most)
-            scaled_by = "max_model_len"
-        pixels = vision.pil_to_tensor(image)
-        picture = vision.resize(pixels, [height, width], interpolation=vision.InterpolationMode.BICUBIC, antialias=True)
-        return Shown(picture, self._tokens(width, height), image.width, image.height, scaled_by)
+        with decoding(data, self._limits) as image:
+            width, height = self._fit(image.width, image.height, None)
+            scaled_by: ScaledBy | None = "max_pixels" if image.width * image.height > self._longest else None
+            if room is not None and self._tokens(width, height) > (most := self._left(room)):
+                width, height = self._fit(image.width, image.height, most)
+                scaled_by = "max_model_len"
+            picture = _resized(image, width, height)
+            return Shown(picture, self._tokens(width, height), image.width, image.height, scaled_by)
 
     def _left(self, room: Room) -> int:
         """Visual tokens that `room` leaves. Raises EngineError when they are fewer than the smallest picture has."""
@@ -150,6 +148,11 @@ class Scaler:
         while rows * columns > longest:
             rows, columns = smart_resize(rows, columns, self._cell, 1, longest)
         return columns, rows
+
+
+def _resized(image: Image.Image, width: int, height: int) -> torch.Tensor:
+    pixels = vision.pil_to_tensor(image)
+    return vision.resize(pixels, [height, width], interpolation=vision.InterpolationMode.BICUBIC, antialias=True)
 
 
 class Patchifier:

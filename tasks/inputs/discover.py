@@ -1,6 +1,8 @@
 """Find the groups of a mission under an input root. Knows names and sizes; opens no photo.
 
-Layout: `<mission>/{审核通过|审核不通过|待审核}/<group_id>/*` or `<mission>/<group_id>/*`.
+Layout: `<mission>/{审核通过|审核不通过|待审核}/<group_id>/*` or `<mission>/<group_id>/*`. A folder whose name is nearly
+a label's is none and no group: groups in it are found, and rejected by verification. Folders that systems make for
+themselves (`@eaDir`, `#recycle`, `lost+found`) are passed over.
 """
 
 from __future__ import annotations
@@ -11,25 +13,34 @@ from itertools import chain
 
 from blocks.store import ObjectInfo, Store
 from configs.stores import key_fault
+from tasks.images.names import Named, is_system_folder, named
+from tasks.inputs.ignored import Ignored
+from tasks.inputs.near import near_label, near_marker, near_names
 from tasks.ledger.groups import Groups, State
 from tasks.records.errors import NothingToDo
-from tasks.records.photos import MARKER, PENDING_FOLDER, PHOTO_SUFFIXES, Group, Label, Photo, printable
-
-_LITTER = "__MACOSX"
-"""Folder that one archiver adds; it and whatever starts with a dot (`._img1.jpg`) is nobody's photo."""
+from tasks.records.photos import MARKER, PENDING_FOLDER, Group, Label, Photo, on_one_line, printable
 
 _LABELS: dict[str, Label | None] = {Label.PASS: Label.PASS, Label.FAIL: Label.FAIL, PENDING_FOLDER: None}
-_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """How many groups and photos were found, how many files are no photos of a group, and the first few of those."""
+    """How many groups and photos were found, how many files beside photos verification has to look into, and what was
+    left out. `near` are folders that are nearly called as the mission or a label is: (folder, what it is near to)."""
 
     groups: int
     photos: int
-    ignored: int
-    examples: tuple[str, ...]
+    unknown: int
+    ignored: Ignored
+    near: tuple[tuple[str, str], ...] = ()
+
+    def warnings(self) -> list[str]:
+        """What was left out and costs the mission something, in words."""
+        told = (
+            f"the folder {on_one_line(name)} is nearly {wanted} and does not count; rename it"
+            for name, wanted in self.near
+        )
+        return [*told, *self.ignored.warnings()]
 
 
 def discover(root: Store, mission: str, groups: Groups) -> Discovery:
@@ -40,17 +51,22 @@ def discover(root: Store, mission: str, groups: Groups) -> Discovery:
     listed.
     """
     prefix = f"{mission}/"
+    near = [(name, mission) for name in near_names(mission, root.folders(""))]
     for name in _folders(root, prefix):
-        if name in _LABELS:
+        meant = near_label(name)
+        if meant:
+            near.append((f"{prefix}{name}", " or ".join(meant)))
+        if meant or name in _LABELS:
             for group_id in _folders(root, f"{prefix}{name}/"):
                 groups.add(_group(f"{prefix}{name}/{group_id}", mission))
         else:
             groups.add(_group(f"{prefix}{name}", mission))
-    found = _sort_in(root.list(prefix), groups)
+    found = _sort_in(root.list(prefix), groups, near)
     if not found.groups:
+        told = "".join(f"; {line}" for line in found.warnings())
         raise NothingToDo(
             f"no group under {root.uri_of(mission)}: photos belong in "
-            f"<mission>/<group_id>/ or <mission>/{Label.PASS}|{Label.FAIL}|{PENDING_FOLDER}/<group_id>/"
+            f"<mission>/<group_id>/ or <mission>/{Label.PASS}|{Label.FAIL}|{PENDING_FOLDER}/<group_id>/{told}"
         )
     return found
 
@@ -80,29 +96,39 @@ def discover_again(root: Store, mission: str, folders: Iterable[str], groups: Gr
 
 def label_of(folder: str, mission: str) -> Label | None:
     """The label that a group's folder says."""
-    head = folder[len(mission) + 1 :].rpartition("/")[0]
-    return _LABELS.get(head)
+    return _LABELS.get(_head(folder, mission))
 
 
-def _sort_in(listing: Iterator[ObjectInfo], groups: Groups) -> Discovery:
-    photos = ignored = 0
-    examples: list[str] = []
+def label_meant(folder: str, mission: str) -> tuple[str, ...]:
+    """The labels that the folder around a group is near to, where it is none."""
+    return near_label(_head(folder, mission))
+
+
+def _head(folder: str, mission: str) -> str:
+    return folder[len(mission) + 1 :].rpartition("/")[0]
+
+
+def _sort_in(listing: Iterator[ObjectInfo], groups: Groups, near: Iterable[tuple[str, str]] = ()) -> Discovery:
+    photos = unknown = 0
+    ignored = Ignored()
     for info in listing:
         folder, _, name = info.key.rpartition("/")
         if name == MARKER and groups.mark(folder):
             continue
-        is_photo = name.lower().endswith(PHOTO_SUFFIXES) and not name.startswith(".")
-        if is_photo and groups.add_photo(folder, Photo(name=name, key=info.key, size=info.size)):
+        promised = named(name)
+        # Near misses of the marker go along, for verification to say which group has one.
+        looked_at = promised in (Named.PHOTO, Named.UNKNOWN) or near_marker(name)
+        if not looked_at or not groups.add_photo(folder, Photo(name=name, key=info.key, size=info.size)):
+            ignored.add(info.key)
+        elif promised is Named.PHOTO:
             photos += 1
-            continue
-        ignored += 1
-        if len(examples) < _NAMED:
-            examples.append(info.key)
-    return Discovery(groups.count(State.FOUND), photos, ignored, tuple(sorted(examples)))
+        else:
+            unknown += 1
+    return Discovery(groups.count(State.FOUND), photos, unknown, ignored, tuple(near))
 
 
 def _folders(root: Store, prefix: str) -> Iterator[str]:
-    return (name for name in root.folders(prefix) if not name.startswith(".") and name != _LITTER)
+    return (name for name in root.folders(prefix) if not is_system_folder(name))
 
 
 def _group(folder: str, mission: str) -> Group:

@@ -38,6 +38,7 @@ def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] |
     else:
         found = discover_again(root, config.mission, folders, ledger.groups)
     log.info("found %d groups with %d photos", found.groups, found.photos)
+    total = found.photos + found.unknown
     report = verify(
         root,
         ledger.groups,
@@ -45,7 +46,7 @@ def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] |
         config.inputs,
         headers=config.verify_inputs,
         partial=config.publishing.partial_groups == "publish",
-        on_photo=_counter(found.photos, lambda done: log.info("verified %d of %d photos", done, found.photos)),
+        on_photo=_counter(total, lambda done: log.info("verified %d of %d photos", done, total)),
     )
     log.info("%d groups with %d photos accepted", report.groups, report.photos)
     for entry in report.examples:
@@ -54,8 +55,9 @@ def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] |
     if report.rejected_groups > len(report.examples):
         log.warning("%d groups rejected in all; all of them will be in the quarantine", report.rejected_groups)
     if report.ignored:
-        named = ", ".join(on_one_line(key) for key in report.ignored_examples[:3])
-        log.info("ignored %d files that are no photos of a group, such as %s", report.ignored, named)
+        log.info("ignored %d files that are no photos of a group (%s)", report.ignored, report.ignored_kinds)
+    for note in report.notes:
+        log.warning("%s", note)
     if config.inputs.strict and report.rejected_groups:
         raise InputRejected(
             f"{report.rejected_groups} groups were rejected and the run is strict: {_reasons(ledger)}; mend them, or "

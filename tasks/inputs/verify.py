@@ -1,7 +1,7 @@
 """Verify groups before any inference: every photo is read once, hashed, and judged by its header.
 
 Knows no model. What is wrong is recorded with a typed reason, never raised, so that one bad photo costs its own group
-and nothing else.
+and nothing else. A file whose name says nothing is a photo if its first bytes say so.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from dataclasses import dataclass, replace
 from blocks.errors import BadKey, ObjectMissing, StoreDenied
 from blocks.store import Store
 from configs.parts import InputConfig
+from tasks.images.content import FIRST_BYTES, content_of
+from tasks.images.names import Named, fits, named
 from tasks.images.open import Header, read_header
-from tasks.inputs.discover import Discovery
+from tasks.inputs.discover import Discovery, label_meant
+from tasks.inputs.near import near_marker
 from tasks.inputs.order import natural_key
 from tasks.ledger.groups import Groups, State
 from tasks.records.ahead import ahead
 from tasks.records.errors import PhotoError
-from tasks.records.photos import MARKER, Group, Photo, printable
+from tasks.records.photos import MARKER, Group, Photo, on_one_line, printable
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import QuarantineEntry
 
@@ -34,7 +37,9 @@ class InputReport:
 
     `photos` are those of the accepted groups, with sha256 (and width and height when headers were read).
     `rejected_photos` counts all photos of rejected groups, and those that accepted groups go on without. `examples` are
-    the first of the lines for quarantine, `ignored` and `ignored_examples` files that are no photos of a group.
+    the first of the lines for quarantine, `ignored` and `ignored_examples` files that are no photos of a group, and
+    `ignored_kinds` says of which kinds these are. `notes` are what people must be told beside: photos in no group,
+    folders and markers with nearly the right name, photos whose names say another format.
     """
 
     groups: int
@@ -44,6 +49,25 @@ class InputReport:
     examples: tuple[QuarantineEntry, ...]
     ignored: int
     ignored_examples: tuple[str, ...]
+    ignored_kinds: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the run's page says of the input: the notes, and what was left out."""
+        return (
+            (*self.notes, f"files that are no photos of a group: {self.ignored_kinds}") if self.ignored else self.notes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What came of a file: a photo, with its format if that is known, why it is none that can be used, or no photo."""
+
+    photo: Photo
+    error: PhotoError | None = None
+    format: str | None = None
+    is_photo: bool = True
 
 
 def verify(
@@ -60,27 +84,31 @@ def verify(
     empty groups as well. Every group is accepted or rejected in the ledger.
 
     With `partial` a group goes on without its bad photos, as long as one is good. Empty groups and unreadable photos
-    are always rejected: there is nothing to summarise. `on_photo` is called once a photo. Raises StoreError when the
-    store itself fails.
+    are always rejected: there is nothing to summarise. `on_photo` is called once a file that was looked into. Raises
+    StoreError when the store itself fails.
     """
     rejected_photos = 0
     examples: list[QuarantineEntry] = []
+    misnamed, first_misnamed = 0, ""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
         results = _results(pool, root, groups, config, headers)
         for entry in groups.entries(State.FOUND):
-            group = _in_order(entry.group)
-            photos = []
-            for _ in group.photos:
-                photos.append(next(results))
+            looked = []
+            for _ in entry.group.photos:
+                looked.append(next(results))
                 on_photo()
-            faults = [
-                _entry(group, result.reason, result.detail, photo)
-                for photo, result in zip(group.photos, photos, strict=True)
-                if isinstance(result, PhotoError)
-            ]
-            good = tuple(result for result in photos if isinstance(result, Photo))
+            for other in (one for one in looked if not one.is_photo):
+                found.ignored.add(other.photo.key)
+            looked = [one for one in looked if one.is_photo]
+            for one in looked:
+                if one.format and not fits(one.photo.name, one.format):
+                    misnamed += 1
+                    first_misnamed = first_misnamed or f"{on_one_line(one.photo.key)} ({one.format})"
+            group = replace(entry.group, photos=tuple(one.photo for one in looked))
+            faults = [_entry(group, one.error.reason, one.error.detail, one.photo) for one in looked if one.error]
+            good = tuple(one.photo for one in looked if one.error is None)
             dropped = 0 if partial and good else len(faults)
-            whole = _group_fault(group, good, dropped, config, headers)
+            whole = _group_fault(group, good, dropped, config, headers, entry.group.photos)
             if whole is None:
                 groups.settle(entry, good, State.ACCEPTED, faults)
                 rejected_photos += len(faults)
@@ -93,23 +121,30 @@ def verify(
     for entry in groups.entries(State.ACCEPTED):
         accepted += 1
         photos_accepted += len(entry.group.photos)
+    notes = found.warnings()
+    if misnamed:
+        notes.append(
+            f"photos of another format than their names say: {misnamed}, such as {first_misnamed}; they are read"
+        )
     return InputReport(
         groups=accepted,
         photos=photos_accepted,
         rejected_groups=groups.count(State.REJECTED),
         rejected_photos=rejected_photos,
         examples=tuple(examples),
-        ignored=found.ignored,
-        ignored_examples=found.examples,
+        ignored=found.ignored.total,
+        ignored_examples=found.ignored.examples,
+        ignored_kinds=found.ignored.line(),
+        notes=tuple(notes),
     )
 
 
 def _results(
     pool: ThreadPoolExecutor, root: Store, groups: Groups, config: InputConfig, headers: bool
-) -> Iterator[Photo | PhotoError]:
-    """What came of each photo, group by group, read ahead of the group that is judged."""
+) -> Iterator[_Looked]:
+    """What came of each file, group by group, read ahead of the group that is judged."""
     photos = (photo for entry in groups.entries(State.FOUND) for photo in _in_order(entry.group).photos)
-    return ahead(pool, lambda photo: _read(root, photo, config, headers), photos, 2 * _READERS)
+    return ahead(pool, lambda photo: _look(root, photo, config, headers), photos, 2 * _READERS)
 
 
 def _in_order(group: Group) -> Group:
@@ -117,8 +152,18 @@ def _in_order(group: Group) -> Group:
 
 
 def _group_fault(
-    group: Group, photos: tuple[Photo, ...], faults: int, config: InputConfig, headers: bool
+    group: Group,
+    photos: tuple[Photo, ...],
+    faults: int,
+    config: InputConfig,
+    headers: bool,
+    files: tuple[Photo, ...],
 ) -> QuarantineEntry | None:
+    """What is wrong with a group whose good photos are `photos`, `files` being all that was looked into."""
+    if meant := label_meant(group.folder, group.mission):
+        folder = on_one_line(group.folder.split("/")[1])
+        detail = f"the folder {folder} is no label; if it is {' or '.join(meant)}, rename it"
+        return _entry(group, Reason.UNCLEAR_LABEL, detail)
     if faults:
         return _entry(group, Reason.PHOTO_REJECTED, f"{faults} of {len(group.photos)} photos rejected")
     if not group.photos:
@@ -128,7 +173,10 @@ def _group_fault(
     if not headers:
         return None
     if config.markers == "required" and not group.marked:
-        return _entry(group, Reason.MARKER_MISSING, f"no file {MARKER}; the work order is not complete")
+        near = next(
+            (f"; {on_one_line(file.name)} is nearly called so, rename it" for file in files if _is_near(file)), ""
+        )
+        return _entry(group, Reason.MARKER_MISSING, f"no file {MARKER}; the work order is not complete{near}")
     if config.duplicates == "reject":
         first: dict[str, str] = {}
         for photo in photos:
@@ -140,33 +188,50 @@ def _group_fault(
     return None
 
 
-def _read(root: Store, photo: Photo, config: InputConfig, headers: bool) -> Photo | PhotoError:
+def _is_near(file: Photo) -> bool:
+    return named(file.name) is not Named.PHOTO and near_marker(file.name)
+
+
+def _look(root: Store, file: Photo, config: InputConfig, headers: bool) -> _Looked:
+    if named(file.name) is not Named.PHOTO and (_is_near(file) or not _is_picture(root, file)):
+        return _Looked(file, is_photo=False)
+    try:
+        return _read(root, file, config, headers)
+    except PhotoError as error:
+        return _Looked(file, error)
+
+
+def _is_picture(root: Store, file: Photo) -> bool:
+    """Whether the first bytes are a picture's. What cannot be read does not count as one: its name promises nothing."""
+    try:
+        with root.open(file.key) as stream:
+            return content_of(stream.read(FIRST_BYTES)).is_picture
+    except (ObjectMissing, StoreDenied, BadKey):
+        return False
+
+
+def _read(root: Store, photo: Photo, config: InputConfig, headers: bool) -> _Looked:
     if _unpublishable(photo.name):
-        return PhotoError(Reason.BAD_NAME, "the file name is not UTF-8 or has control characters; rename it")
+        raise PhotoError(Reason.BAD_NAME, "the file name is not UTF-8 or has control characters; rename it")
     if photo.size > config.max_file_bytes:
-        return PhotoError(Reason.TOO_MANY_BYTES, f"{photo.size} bytes, more than {config.max_file_bytes}")
+        raise PhotoError(Reason.TOO_MANY_BYTES, f"{photo.size} bytes, more than {config.max_file_bytes}")
     try:
         data = root.read(photo.key)
-        header = _header(data, config, photo.name, judge=headers)
     except (ObjectMissing, StoreDenied) as error:
-        return PhotoError(Reason.UNREADABLE, str(error))
+        raise PhotoError(Reason.UNREADABLE, str(error)) from error
     except BadKey as error:
-        return PhotoError(Reason.BAD_NAME, str(error))
-    except PhotoError as error:
-        return error
-    return replace(
-        photo,
-        size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        width=header.width if header else 0,
-        height=header.height if header else 0,
-    )
+        raise PhotoError(Reason.BAD_NAME, str(error)) from error
+    header = _header(data, config, judge=headers)
+    known = replace(photo, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    if header is None:
+        return _Looked(known)
+    return _Looked(replace(known, width=header.width, height=header.height), format=header.format)
 
 
-def _header(data: bytes, config: InputConfig, name: str, *, judge: bool) -> Header | None:
+def _header(data: bytes, config: InputConfig, *, judge: bool) -> Header | None:
     """The header; where it is not judged, None for a bad one: the engine will say so when it decodes the photo."""
     try:
-        return read_header(data, config, name)
+        return read_header(data, config)
     except PhotoError:
         if judge:
             raise

@@ -28,8 +28,10 @@ def run_markdown(
     samples: Sequence[StageARecord],
     exact_match: float | None,
     seconds: float,
+    notes: Sequence[str] = (),
 ) -> str:
-    """The page that a person on call reads: counts, throughput, quarantine by reason, sample summaries."""
+    """The page that a person on call reads: counts, throughput, quarantine by reason, `notes` on the input, sample
+    summaries."""
     manifest, counts = published.manifest, published.manifest.counts
     inferred, rate = throughput(receipts)
     rows = [
@@ -56,6 +58,8 @@ def run_markdown(
             lines.append(f"| {row['kind']} | {row['reason']} | {row['count']} | {safe(row['first'])} |")
     else:
         lines.append("Nothing was quarantined.")
+    if notes:
+        lines += ["", "## Input", "", *(f"- {safe(note)}" for note in notes)]
     lines += ["", "## Samples", "", "| group | photo | summary |", "| --- | --- | --- |"]
     lines += [
         f"| {safe(record.group_id)} | {safe(name)} | {safe(text)} |"

@@ -140,6 +140,7 @@ def report_run(
     reused: int,
     exact_match: float | None,
     seconds: float,
+    notes: Sequence[str] = (),
 ) -> None:
     """Show the run in Prefect's UI: a page, and a table of what was quarantined. Raises StoreError."""
     store = open_store(config.store, config.s3)
@@ -150,7 +151,7 @@ def report_run(
         create_markdown_artifact(
             key=f"stage-a-{mission_slug(config.mission)}",
             markdown=run_markdown(
-                published, receipts, reused, _quarantine(store, published), samples, exact_match, seconds
+                published, receipts, reused, _quarantine(store, published), samples, exact_match, seconds, notes
             ),
             description=f"Stage-A: {config.mission}",
         )

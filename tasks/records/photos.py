@@ -19,8 +19,6 @@ PENDING_FOLDER = "待审核"
 MARKER = "stage_a_complete"
 """Name of the marker file in a group whose work order is complete."""
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-
 
 @dataclass(frozen=True, slots=True)
 class Photo:

@@ -78,6 +78,7 @@ _HUGE = (exif((0x927C, 7, 0xFFFFFFFF, b"\x40\0\0\0")), *[segment(0xE1, b"Exif\0\
 _ICC = (segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(range(256)) * 9), segment(0xE2, b"ICC_PROFILE\0"))
 
 _BAD, _CUT, _NONE, _PIXELS = Reason.CORRUPT_IMAGE, Reason.TRUNCATED_IMAGE, Reason.NOT_AN_IMAGE, Reason.TOO_MANY_PIXELS
+_OTHER = Reason.UNSUPPORTED_FORMAT
 
 
 def _text(name: bytes, start: bytes) -> Maker:
@@ -100,13 +101,13 @@ CONTENTS: tuple[Content, ...] = (
     Content("apng", "APNG with 40 frames: the first is the photo", PNG, animation("PNG", 40)),
     Content("mpo", "JPEG with three more pictures behind it (MPO)", JPG, animation("MPO", 3)),
     Content("mpo-broken", "JPEG with a broken index of pictures", JPG, malformed_mpo),
-    Content("gif", "animated GIF named .jpg", JPG, animation("GIF", 3), _NONE, says="GIF; convert it to JPEG"),
-    Content("webp", "animated WebP named .jpg", JPG, animation("WEBP", 3), _NONE, says="WebP; convert it to JPEG"),
+    Content("gif", "animated GIF named .jpg", JPG, animation("GIF", 3), _OTHER, says="GIF; convert it to JPEG"),
+    Content("webp", "animated WebP named .jpg: the first is the photo", JPG, animation("WEBP", 3)),
     # other formats, and names that lie
-    Content("heic", "HEIC named .jpg", JPG, ftyp(b"heic"), _NONE, says="HEIC; convert it to JPEG"),
-    Content("avif", "AVIF named .jpg", JPG, ftyp(b"avif"), _NONE, says="AVIF; convert it to JPEG"),
-    Content("png-as-jpg", "PNG named .jpg", JPG, png, Reason.EXTENSION_MISMATCH),
-    Content("jpg-as-png", "JPEG named .png", PNG, jpeg, Reason.EXTENSION_MISMATCH),
+    Content("heic", "boxes of a HEIC with a JPEG behind them", JPG, ftyp(b"heic"), _CUT),
+    Content("avif", "boxes of an AVIF with a JPEG behind them", JPG, ftyp(b"avif"), _CUT),
+    Content("png-as-jpg", "PNG named .jpg", JPG, png),
+    Content("jpg-as-png", "JPEG named .png", PNG, jpeg),
     Content("text", "text named .jpg", JPG, lambda _: "现场照片补拍".encode() * 40, _NONE),
     Content("zip", "ZIP named .jpg", JPG, zipped, _NONE),
     Content("empty", "no bytes", JPG, lambda _: b"", Reason.EMPTY_FILE),

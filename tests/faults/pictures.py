@@ -244,12 +244,14 @@ def bad_sum(name: bytes) -> Maker:
 
 
 def more_scans(count: int) -> Maker:
-    """A progressive JPEG whose shortest scan is there `count` times more."""
+    """A progressive JPEG whose shortest scan but the last is there `count` times more."""
 
     def made(picture: Image.Image) -> bytes:
         data = jpeg(picture, progressive=True)
         scans = re.findall(rb"(?s)\xff\xda.+?(?=\xff[\xc4\xda\xd9])", data)
-        return data[:-2] + min(scans, key=len) * count + data[-2:]
+        shortest = min(scans[:-1], key=len)
+        place = data.index(shortest) + len(shortest)
+        return data[:place] + shortest * count + data[place:]
 
     return made
 

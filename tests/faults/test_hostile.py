@@ -51,10 +51,10 @@ def test_a_photo_is_refused_with_its_reason_or_looks_right(content: Content, cap
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         if content.reason is None:
-            assert_alike(opened(data, LIMITS, content.name), content.looks(picture))
+            assert_alike(opened(data, LIMITS), content.looks(picture))
         else:
             with pytest.raises(PhotoError) as caught:
-                opened(data, LIMITS, content.name)
+                opened(data, LIMITS)
             assert caught.value.reason is content.reason
             assert content.says in str(caught.value)
     assert time.monotonic() - began < SECONDS
@@ -62,9 +62,9 @@ def test_a_photo_is_refused_with_its_reason_or_looks_right(content: Content, cap
     assert capfd.readouterr() == ("", "")
 
 
-def opened(data: bytes, limits: InputConfig, name: str | None = None) -> Image.Image:
+def opened(data: bytes, limits: InputConfig) -> Image.Image:
     """The photo, as verification and then an engine open it: RGB, within the limits, of the size that was verified."""
-    header = read_header(data, limits, name)
+    header = read_header(data, limits)
     image = decode(data, limits)
     assert image.mode == "RGB"
     assert image.size == (header.width, header.height)

@@ -17,6 +17,7 @@ from blocks.local_store import LocalStore
 from blocks.store import Store
 from configs.parts import InputConfig
 from tasks.inputs.discover import discover
+from tasks.inputs.order import natural_key
 from tasks.inputs.verify import InputReport, verify
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
@@ -29,10 +30,12 @@ from tests.builders import MISSION, make_photo_bytes, put_photos
 BAD_PHOTOS: dict[str, tuple[bytes, Reason]] = {
     "empty.jpg": (b"", Reason.EMPTY_FILE),
     "text.jpg": (b"not a picture", Reason.NOT_AN_IMAGE),
-    "really.png": (make_photo_bytes("JPEG"), Reason.EXTENSION_MISMATCH),
-    "really.jpg": (make_photo_bytes("PNG"), Reason.EXTENSION_MISMATCH),
-    "gif.png": (make_photo_bytes("GIF"), Reason.NOT_AN_IMAGE),
-    "heic.jpg": (b"\x00\x00\x00\x18ftypheic" + bytes(40), Reason.NOT_AN_IMAGE),
+    "gif.png": (make_photo_bytes("GIF"), Reason.UNSUPPORTED_FORMAT),
+    "scan.tif": (make_photo_bytes("TIFF", (32, 24)), Reason.UNSUPPORTED_FORMAT),
+    "raw.dng": (make_photo_bytes("TIFF", (32, 24)), Reason.UNSUPPORTED_FORMAT),
+    "heic.jpg": (b"\x00\x00\x00\x18ftypheic" + bytes(40), Reason.CORRUPT_IMAGE),
+    "img1.heic": (b"not a picture", Reason.NOT_AN_IMAGE),
+    "unnamed": (make_photo_bytes()[:80], Reason.TRUNCATED_IMAGE),
     "header.jpg": (make_photo_bytes()[:80], Reason.TRUNCATED_IMAGE),
     "large.jpg": (make_photo_bytes(size=(300, 300)), Reason.TOO_MANY_PIXELS),
     "heavy.jpg": (make_photo_bytes() + bytes(5000), Reason.TOO_MANY_BYTES),
@@ -79,7 +82,7 @@ def check(
             partial=partial,
             on_photo=lambda: counted.append(None),
         )
-        assert len(counted) == found.photos
+        assert len(counted) == found.photos + found.unknown
         groups = [entry.group for entry in ledger.groups.entries(State.ACCEPTED)]
         lines = [line for entry in ledger.groups.entries() for line in entry.lines]
     assert (report.groups, report.photos) == (len(groups), sum(len(group.photos) for group in groups))
@@ -131,7 +134,7 @@ def test_every_bad_photo_of_a_group_is_named_in_the_order_of_the_photos(tmp_path
     report = check(tmp_path, **STRICT_LIMITS)
     *photos, group = report.rejected
     assert {entry.image: entry.reason for entry in photos} == {name: reason for name, (_, reason) in BAD_PHOTOS.items()}
-    assert [entry.image for entry in photos] == sorted(BAD_PHOTOS)
+    assert [entry.image for entry in photos] == sorted(BAD_PHOTOS, key=natural_key)
     assert group.detail == f"{len(BAD_PHOTOS)} of {len(BAD_PHOTOS)} photos rejected"
     assert {entry.label for entry in report.rejected} == {"审核不通过"}
 
@@ -144,6 +147,91 @@ def test_without_headers_photos_are_hashed_and_not_judged(tmp_path: Path) -> Non
     assert (good.width, good.height) == (64, 48)
     assert (bad.width, bad.height, bad.sha256) == (0, 0, hashlib.sha256(b"not a picture").hexdigest())
     assert report.rejected == []
+
+
+def write(root: Path, group: str, **files: bytes) -> None:
+    """Files of a group; `__` in a name stands for a dot."""
+    folder = root / MISSION / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name.replace("__", ".")).write_bytes(data)
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_a_photo_is_read_whatever_it_is_called_and_a_name_that_says_another_format_is_noted(
+    tmp_path: Path, headers: bool
+) -> None:
+    write(tmp_path, "QC-1", a__png=make_photo_bytes("JPEG"), b__jpg=make_photo_bytes("PNG"), c__gif=make_photo_bytes())
+    write(tmp_path, "QC-1", d__jfif=make_photo_bytes(), e__webp=make_photo_bytes("WEBP"), mmexport1=make_photo_bytes())
+    write(tmp_path, "QC-2", a__jpg=make_photo_bytes())
+    report = check(tmp_path, headers=headers)
+    assert report.rejected == []
+    assert [photo.name for photo in report.groups[0].photos] == [
+        "a.png",
+        "b.jpg",
+        "c.gif",
+        "d.jfif",
+        "e.webp",
+        "mmexport1",
+    ]
+    (note,) = report.report.notes
+    assert note == (
+        f"photos of another format than their names say: 4, such as {MISSION}/QC-1/a.png (JPEG); they are read"
+    )
+
+
+def test_three_photos_a_heic_and_a_jfif_are_five_photos(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["img1.jpg", "img2.jpg", "img3.jpg"])
+    write(tmp_path, "QC-1", img4__heic=b"\0\0\0\x18ftypheic" + bytes(40), img5__jfif=make_photo_bytes(seed=9))
+    report = check(tmp_path)
+    assert reasons(report)[0] == ("photo", "QC-1", "img4.heic", Reason.CORRUPT_IMAGE)
+    assert reasons(report)[1] == ("group", "QC-1", None, Reason.PHOTO_REJECTED)
+    assert report.rejected[1].detail == "1 of 5 photos rejected"
+
+
+def test_a_file_that_is_no_picture_by_name_or_content_is_ignored_and_counted(tmp_path: Path) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    write(tmp_path, "QC-1", done=b"", notes=b"no picture", way__mp4=b"\0\0\0\x18ftypmp42", Thumbs__db=b"\xd0\xcf")
+    report = check(tmp_path)
+    assert [len(group.photos) for group in report.groups] == [1]
+    assert (report.report.ignored, report.report.notes) == (4, ())
+    assert report.report.ignored_kinds == (
+        f"video or sound: 1, such as {MISSION}/QC-1/way.mp4; file of a system or a program: 1, such as "
+        f"{MISSION}/QC-1/Thumbs.db; other file: 2, such as {MISSION}/QC-1/done"
+    )
+    assert report.report.told == (f"files that are no photos of a group: {report.report.ignored_kinds}",)
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_groups_in_a_folder_that_is_nearly_a_label_are_rejected_with_what_it_is_near_to(
+    tmp_path: Path, headers: bool
+) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    put_photos(tmp_path / MISSION, "审核 通过/QC-2", ["a.jpg", "b.jpg"])
+    report = check(tmp_path, headers=headers)
+    assert [group.group_id for group in report.groups] == ["QC-1"]
+    assert reasons(report) == [("group", "QC-2", None, Reason.UNCLEAR_LABEL)]
+    assert report.rejected[0].detail == "the folder 审核 通过 is no label; if it is 审核通过, rename it"
+    assert "is nearly 审核通过 and does not count" in report.report.notes[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["stage_a_complete.txt", "Stage_A_Complete", "stage-a-complete", "stage_a_complete (1)"]
+)
+def test_a_marker_with_nearly_its_name_does_not_count_and_is_told(tmp_path: Path, name: str) -> None:
+    put_photos(tmp_path / MISSION, "QC-1", ["a.jpg"])
+    (tmp_path / MISSION / "QC-1" / name).touch()
+    (tmp_path / MISSION / "QC-1" / "._stage_a_complete").touch()
+    report = check(tmp_path)
+    assert [group.marked for group in report.groups] == [False]
+    (note,) = report.report.notes
+    assert note == (
+        f"markers that are nearly called stage_a_complete: 1, such as {MISSION}/QC-1/{name}; they do not count; "
+        "rename them"
+    )
+    (line,) = check(tmp_path, markers="required").rejected
+    assert line.reason is Reason.MARKER_MISSING
+    assert f"{name} is nearly called so" in line.detail
 
 
 @pytest.mark.parametrize("headers", [True, False])

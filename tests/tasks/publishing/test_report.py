@@ -50,6 +50,15 @@ def test_the_page_counts_what_was_inferred_and_what_was_taken_over(store: LocalS
         assert row in text
 
 
+def test_the_page_tells_what_the_input_lost(store: LocalStore) -> None:
+    published = published_run(store)
+    notes = ("photos that lie in no group: 1, such as a|b.jpg",)
+    assert "## Input\n\n- photos that lie in no group\\: 1, such as a\\|b.jpg\n" in run_markdown(
+        published, [RECEIPT], 5, iter(()), (), None, 1.0, notes
+    )
+    assert "## Input" not in run_markdown(published, [RECEIPT], 5, iter(()), (), None, 1.0)
+
+
 def test_quarantine_is_counted_by_reason_with_the_first_place() -> None:
     entries = [entry(), entry(group_id="QC-2"), entry("group", Reason.PHOTO_REJECTED)]
     assert reasons(iter(entries)) == [
