@@ -13,14 +13,11 @@ DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENAB
 
 SITE ?= local
 GPUS ?= 1
-SERVER_ENV := PREFECT_HOME=$${PREFECT_HOME:-$(CURDIR)/.prefect} PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
-# In memory, leases would die with the server and leave their slots taken.
-SERVER_ENV += PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=$${PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE:-prefect.server.concurrency.lease_storage.filesystem}
-# A server has no address for links in alerts unless it is told.
-SERVER_ENV += PREFECT_UI_URL=$${PREFECT_UI_URL:-http://127.0.0.1:4200}
-CLIENT_ENV := PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} FIELDCHECK_HOME=$(CURDIR) DO_NOT_TRACK=1
+# The one port of server, deploy and worker. Given to make itself, it counts for more than an exported PREFECT_API_URL.
+PORT ?= $(or $(PREFECT_SERVER_API_PORT),4200)
+SERVER_AT := $(if $(filter command line,$(origin PORT)),env -u PREFECT_API_URL )PREFECT_SERVER_API_PORT=$(PORT)
 
-.PHONY: help setup demo ui server deploy worker up test faults lint bench bench-memory bench-scale lock clean
+.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -37,22 +34,25 @@ $(READY): $(LOCK) pyproject.toml
 	@touch $@
 
 demo: $(READY) ## read the demo photos and publish their summaries
-	@$(DEMO_ENV) $(BIN)/python -m infra.demo.run --root $(DEMO)
+	@$(DEMO_ENV) $(BIN)/python -m blocks.program infra.demo.run --root $(DEMO)
 
-ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200
-	$(DEMO_ENV) $(BIN)/prefect server start
+ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200 or PORT
+	@$(DEMO_ENV) $(SERVER_AT) $(BIN)/python -m infra.own_server
 
-server: $(READY) ## a Prefect server on port 4200, SQLite under .prefect, or what PREFECT_... say
-	$(SERVER_ENV) $(BIN)/prefect server start
+server: $(READY) ## a Prefect server on port 4200 or PORT, SQLite under .prefect, or what PREFECT_... say
+	@$(SERVER_AT) $(BIN)/python -m infra.own_server
+
+login: $(READY) ## the link into the UI of the server that runs
+	@$(SERVER_AT) $(BIN)/python -m infra.own_server --login
 
 deploy: $(READY) $(DEMO)/checkpoint ## work pool, limits, blocks, automations and deployments of SITE (local, gpu, docker, kubernetes)
-	@$(CLIENT_ENV) $(BIN)/python -m infra.deploy --site $(SITE) --gpus $(GPUS)
+	@$(SERVER_AT) $(BIN)/python -m infra.as_client infra.deploy --site $(SITE) --gpus $(GPUS)
 
 worker: $(READY) ## a worker of SITE; one that dies is started again, Ctrl-C ends it
-	@$(CLIENT_ENV) $(BIN)/python -m infra.worker --pool $(SITE)
+	@$(SERVER_AT) $(BIN)/python -m infra.as_client --wait 600 infra.worker --pool $(SITE)
 
 up: $(READY) $(DEMO)/checkpoint ## server, deploy and worker in one terminal
-	@$(SERVER_ENV) $(CLIENT_ENV) $(BIN)/python -m infra.up --site $(SITE)
+	@$(SERVER_AT) $(BIN)/python -m blocks.program infra.up --site $(SITE)
 
 $(DEMO)/checkpoint: | $(READY)
 	@$(BIN)/python -m infra.demo.prepare --root $(DEMO)

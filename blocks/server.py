@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from prefect.settings import get_current_settings
 
+from blocks.embedded_server import is_embedded
+
 
 def has_shared_server() -> bool:
     """Whether there is a server that others see too, and that is there after this process.
 
-    Without one Prefect starts a server inside the process, which has no history, no limits and nobody who listens.
+    Without one a server is started for the process, which has no history, no limits and nobody who listens.
     """
-    return bool(get_current_settings().api.url)
+    url = get_current_settings().api.url
+    return bool(url) and not is_embedded(str(url))

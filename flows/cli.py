@@ -1,7 +1,7 @@
 """Runs what the command line asks for. Knows flows and exit codes; the flags are in `configs.cli`.
 
-Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration. The last line on stdout is one JSON object;
-everything else goes to stderr.
+Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 130 and 143 told to end by Ctrl-C and SIGTERM.
+The last line on stdout is one JSON object; everything else goes to stderr.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError, get_subcommand
 
+from blocks.program import fieldcheck
 from configs.cli import (
     CaptionCommand,
     DenseCaptionCommand,
@@ -39,8 +40,10 @@ FAILED, USAGE = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse `argv` (default: the process's own), run the command, and return the exit code."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    """Parse `argv`, run the command, and return the exit code. Without `argv` it is the process's own program."""
+    if argv is None:
+        fieldcheck()
+    args = list(argv)
     try:
         command = parse(args or ["--help"])
     except SystemExit as stop:  # argparse has printed usage or help
@@ -53,8 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(str(error), USAGE)
     except FieldcheckError as error:
         return complain(f"{type(error).__name__}: {error}", FAILED)
-    except KeyboardInterrupt:
-        return complain("interrupted; run the same command again to go on", 130)
 
 
 def parse(args: list[str]) -> Any:

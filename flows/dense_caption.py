@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import flow
 from prefect.utilities.annotations import opaque
 
+from blocks.standalone import flow
 from configs.parts import EngineConfig, InputConfig, MergeConfig, ModelConfig
 from configs.photo import DenseConfig, Device, ShardPhotos, Slot
 from configs.settings import load_dense_caption

@@ -5,8 +5,7 @@ take piece -> resolve checkpoint -> compare with the run's -> infer shards -> an
 
 from __future__ import annotations
 
-from prefect import flow
-
+from blocks.standalone import flow
 from blocks.stores import open_store
 from configs.stores import S3Options
 from flows.fleet import infer_here

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from blocks.standalone import flow
 from configs.parts import MergeConfig, ModelConfig
 from configs.photo import Device, Slot
 from configs.settings import load_merge

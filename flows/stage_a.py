@@ -10,8 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from prefect import flow
-
+from blocks.standalone import flow
 from configs.missions import MissionNames
 from configs.parts import (
     EngineConfig,

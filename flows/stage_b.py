@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from prefect import flow
-
+from blocks.standalone import flow
 from configs.settings import load_stage_b
 from configs.stores import S3Options
 from flows.healing import leave_trace, stop_if_hopeless

@@ -10,54 +10,62 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from blocks.program import is_interrupted
 from configs.errors import FieldcheckError, PrefectUnavailable
+from configs.proxies import reach_local_servers_directly
 
 
 @contextmanager
 def embedded() -> Iterator[None]:
-    """Prefect made fit for a person's terminal; a server is started inside the process if none is configured."""
+    """Prefect made fit for a person's terminal; a server begins to start for the process if none is configured."""
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    # The server inside takes some 15 seconds on two idle cores; on busy ones Prefect's own limit of 20 is too short.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # A busy disk makes the server inside log tracebacks of its own, about its own retries.
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    reach_local_servers_directly()
     from prefect.logging.configuration import ensure_logging_setup
 
+    from blocks.embedded_server import begin
+
+    begin()
     ensure_logging_setup()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_our_tracebacks)
     try:
-        with _without_heartbeats():
-            yield
+        yield
     except Exception as error:
         if not _is_of_prefect_gone(error):
             raise
-        raise PrefectUnavailable(
-            f"the Prefect API does not answer ({type(error).__name__}): check PREFECT_API_URL and that the server is "
-            "up, and run the same command again; what was summarised is kept"
-        ) from error
+        raise PrefectUnavailable(_why(error)) from error
 
 
-@contextmanager
-def _without_heartbeats() -> Iterator[None]:
-    """A server inside has nobody who watches heartbeats, and each flow waits a second for its own to stop."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+def _why(error: BaseException) -> str:
+    """What a person can do about a Prefect API that could not be used."""
+    if _status(error) == 401:
+        return (
+            "the Prefect API wants a password: say `. .prefect/env` where the server is this checkout's own, else set "
+            "PREFECT_API_AUTH_STRING; then run the same command again"
+        )
+    return (
+        f"the Prefect API does not answer ({type(error).__name__}): check PREFECT_API_URL and that the server is "
+        "up, and run the same command again; what was summarised is kept"
+    )
 
-    from blocks.server import has_shared_server
 
-    if has_shared_server():
-        yield
-        return
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status that ended a request, if one did."""
+    import httpx
+
+    while error is not None:
+        if isinstance(error, httpx.HTTPStatusError):
+            return error.response.status_code
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _without_our_tracebacks(record: logging.LogRecord) -> bool:
-    """Errors of ours, and those of a server that is gone, say all that a person needs; the traceback stays in the logs
-    that Prefect keeps."""
+    """Errors of ours, those of a server that is gone, and all after Ctrl-C, say what a person needs: the traceback
+    stays in the logs that Prefect keeps."""
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and (isinstance(error, FieldcheckError) or _is_of_prefect_gone(error)):
+    if error is not None and (isinstance(error, FieldcheckError) or is_interrupted() or _is_of_prefect_gone(error)):
         record.exc_info = record.exc_text = None
     return True
 

@@ -4,78 +4,84 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from blocks import tether
+from blocks.program import GO_ON, run_program
+from configs.errors import ConfigError
+from configs.proxies import reach_local_servers_directly
+from infra.own_server import Listener, OwnServer, elsewhere_env, is_elsewhere, own_server, taken
 from infra.sites import SITES
 
-_START_SECONDS = 120.0
-_STOP_SECONDS = 30.0
+_START_SECONDS = 180.0
+_STOP_SECONDS = 1.0
+"""What has not ended by then is killed, which costs nothing: see `blocks.program`."""
 
 
 def main() -> int:
-    """Command line; exit code 1 when a part does not start."""
+    """Command line; exit code 1 when a part does not start, 2 when the port is another's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", choices=SITES, default="local")
     site = parser.parse_args().site
-    url = os.environ["PREFECT_API_URL"]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with server(url):
-        if not wait_for(url):
-            sys.stderr.write(f"up: no Prefect server at {url}\n")
-            return 1
-        if code := subprocess.run([sys.executable, "-P", "-m", "infra.deploy", "--site", site]).returncode:
-            return code
-        sys.stderr.write(f"up: {url.removesuffix('/api')} is the UI; Ctrl-C ends server and worker\n")
-        worker = subprocess.Popen([sys.executable, "-P", "-m", "infra.worker", "--pool", site])
-        try:
-            return worker.wait()
-        except KeyboardInterrupt:
-            worker.terminate()  # Ctrl-C has reached it already, a plain kill has not
-            return worker.wait(_STOP_SECONDS)
+    try:
+        reach_local_servers_directly()
+        own = own_server()
+        if is_elsewhere(own):
+            return _work(site, elsewhere_env(), os.environ["PREFECT_API_URL"].removesuffix("/api"))
+        found = own.listener()
+        if found is Listener.ANOTHER:
+            sys.stderr.write(f"up: {taken(own)}\n")
+            return 2
+        if found is Listener.OURS:
+            return _work(site, own.client_env(), own.login_url())
+        own.write_env_file()
+        with _server(own) as up:
+            if not up:
+                sys.stderr.write(f"up: the Prefect server did not start; its files are in {own.home}\n")
+                return 1
+            return _work(site, own.client_env(), own.login_url())
+    except ConfigError as error:
+        sys.stderr.write(f"up: {error}\n")
+        return 2
 
 
 @contextmanager
-def server(url: str) -> Iterator[None]:
-    """A server at `url`, unless there is one."""
-    if answers(url):
-        yield
-        return
-    # A session of its own: Ctrl-C ends the worker first, and the server when the block ends.
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "prefect", "server", "start"], start_new_session=True, stdout=subprocess.DEVNULL
-    )
+def _server(own: OwnServer) -> Iterator[bool]:
+    """The server of this checkout; whether it is up."""
+    process = tether.start(["blocks.guarded_server"], env=own.server_env(), output=subprocess.DEVNULL)
     try:
-        yield
+        yield _is_up(own, process)
     finally:
-        process.terminate()
-        process.wait(_STOP_SECONDS)
+        tether.stop(process, _STOP_SECONDS)
 
 
-def wait_for(url: str) -> bool:
-    """Whether a server answers there before long."""
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        if answers(url):
+def _is_up(own: OwnServer, process: subprocess.Popen[bytes]) -> bool:
+    waited = 0.0
+    while waited < _START_SECONDS and process.poll() is None:
+        if own.wait(1.0) is Listener.OURS:
             return True
-        time.sleep(0.5)
+        waited += 1.0
     return False
 
 
-def answers(url: str) -> bool:
-    """Whether a Prefect server answers at this API URL now."""
+def _work(site: str, env: dict[str, str], ui: str) -> int:
+    """Deploy to a server that is up, and keep a worker until it is told to end."""
+    deploying = tether.start(["blocks.program", "infra.deploy", "--site", site], env=env)
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2):
-            return True
-    except OSError:
-        return False
+        if code := deploying.wait():
+            return code
+    finally:
+        tether.stop(deploying, _STOP_SECONDS)
+    sys.stderr.write(f"up: the UI: {ui}\nup: Ctrl-C ends server and worker\n")
+    worker = tether.start(["blocks.program", "infra.worker", "--pool", site], env=env)
+    try:
+        return worker.wait()
+    finally:
+        tether.stop(worker, _STOP_SECONDS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, "up", GO_ON)

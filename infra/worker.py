@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
 import time
-from types import FrameType
+
+from blocks import tether
+from blocks.program import GO_ON, run_program
 
 _PAUSE_SECONDS = 2.0
+_STOP_SECONDS = 1.0
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--pool", required=True, help="work pool to take runs from")
     parser.add_argument("--limit", type=int, help="most runs at a time")
     options = parser.parse_args()
-    command = [sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", options.pool]
+    command = ["prefect", "worker", "start", "--pool", options.pool]
     if options.limit is not None:
         command += ["--limit", str(options.limit)]
     keep_running(command)
@@ -27,26 +27,16 @@ def main() -> int:
 
 
 def keep_running(command: list[str]) -> None:
-    """Run a command again whenever it ends, until this process is told to stop."""
-    stopping = False
-    process: subprocess.Popen[bytes] | None = None
-
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while not stopping:
-        # A session of its own: Ctrl-C reaches the worker once, from here.
-        process = subprocess.Popen(command, start_new_session=True, env=os.environ)
-        code = process.wait()
-        if not stopping:
-            sys.stderr.write(f"worker: ended with {code}, is started again\n")
-            time.sleep(_PAUSE_SECONDS)
+    """Run a module's command again whenever it ends, until this process is told to stop."""
+    while True:
+        process = tether.start(command)
+        try:
+            code = process.wait()
+        finally:
+            tether.stop(process, _STOP_SECONDS)
+        sys.stderr.write(f"worker: ended with {code}, is started again\n")
+        time.sleep(_PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, "worker", GO_ON)

@@ -156,8 +156,8 @@ def demo_site(database: str, folder: Path, demo: Demo) -> AbstractContextManager
 
 @contextmanager
 def sqlite_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
-    """A server as `make server` starts it: one process, SQLite."""
-    with _site(folder, env, [["server", "start"]], {}) as site:
+    """A server as `make server` starts it: one process, SQLite, behind the guard, a password."""
+    with _site(folder, env, [[sys.executable, "-m", "infra.own_server"]], _password()) as site:
         yield site
 
 
@@ -174,12 +174,16 @@ def postgres_site(folder: Path, env: Mapping[str, str]) -> Iterator[TestSite]:
             "PREFECT_REDIS_MESSAGING_HOST": host,
             "PREFECT_REDIS_MESSAGING_PORT": str(port),
             "PREFECT_REDIS_MESSAGING_DB": str(number),
-            "PREFECT_SERVER_API_AUTH_STRING": (password := f"admin:{uuid.uuid4().hex}"),
-            "PREFECT_API_AUTH_STRING": password,
+            **_password(),
         }
-        commands = [["server", "start", "--no-services"], ["server", "services", "start"]]
+        commands = [[PREFECT, "server", "start", "--no-services"], [PREFECT, "server", "services", "start"]]
         with _site(folder, env, commands, settings) as site:
             yield site
+
+
+def _password() -> dict[str, str]:
+    told = f"admin:{uuid.uuid4().hex}"
+    return {"PREFECT_SERVER_API_AUTH_STRING": told, "PREFECT_API_AUTH_STRING": told}
 
 
 @contextmanager
@@ -207,15 +211,16 @@ def _site(
     # As `make server` and compose have it: a server is not told where its own API is, but where people find the UI.
     told = {name: value for name, value in shared.items() if name != "PREFECT_API_URL"}
     told["PREFECT_UI_URL"] = url.removesuffix("/api")
-    servers = [
-        Process([PREFECT, *words], told, folder / f"server-{number}.log") for number, words in enumerate(commands)
-    ]
+    servers = [Process(command, told, folder / f"server-{number}.log") for number, command in enumerate(commands)]
     with httpx.Client(base_url=url, auth=(user, password) if user else None, timeout=30, trust_env=False) as api:
         site = TestSite(shared, folder, servers, api)
         try:
             for process in servers:
                 process.start()
                 wait_for_http(f"{url}/health", servers[0].popen, servers[0].log)
+            token = api.get("/csrf-token", params={"client": "tests"})
+            if token.is_success:  # where changes want one
+                api.headers |= {"Prefect-Csrf-Client": "tests", "Prefect-Csrf-Token": token.json()["token"]}
             yield site
         finally:
             for process in [*site.workers, *reversed(servers)]:

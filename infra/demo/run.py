@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from blocks.program import GO_ON, run_program
 from configs.errors import FieldcheckError
 from flows.cli import describe, run_stage_a
 from infra.demo.gallery import write_gallery
@@ -102,4 +102,4 @@ def _show(say: Console, folder: Path, mission: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, "demo", GO_ON)

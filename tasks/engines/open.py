@@ -54,8 +54,8 @@ def import_ahead(kind: str) -> None:
         with suppress(Exception):  # whatever it is, opening the engine raises it where it is heard
             _engine_class(kind)
 
-    # No daemon: a process that ends while a library is half imported may crash.
-    threading.Thread(target=load, name="import-engine").start()
+    # Nobody waits for it at the end: see `blocks.program`, which knows it by its name.
+    threading.Thread(target=load, name="import-engine", daemon=True).start()
 
 
 def close_engine(spec: EngineSpec) -> None:
