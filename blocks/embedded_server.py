@@ -64,7 +64,6 @@ def begin() -> None:
     if _is_configured() or (_running and _running[0].process.poll() is None):
         return
     _forget()
-    reach_local_servers_directly()
     _running.append(_start())
     atexit.register(stop)
 
@@ -73,8 +72,10 @@ def begin() -> None:
 def server() -> Iterator[None]:
     """A server to talk to, for whoever calls a flow: the one that is configured, or this process's own.
 
-    Raises PrefectUnavailable if it does not start. It runs on until the process ends, and serves the next call.
+    Raises PrefectUnavailable if it does not start, ConfigError for a proxy that no client can use. It runs on until the
+    process ends, and serves the next call.
     """
+    reach_local_servers_directly()
     if _is_configured():
         yield
         return

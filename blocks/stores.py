@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from blocks.local_store import LocalStore
 from blocks.store import Store
 from configs.errors import ConfigError, Fault
+from configs.proxies import check_s3_proxy, reach_local_servers_directly
 from configs.stores import LocalLocation, S3Location, S3Options, parse_store_uri
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def open_s3_store(location: S3Location, options: S3Options, credentials: AwsCred
     from prefect_aws import AwsCredentials
 
     from blocks.loading import load_block
+    from blocks.s3_client import endpoint_of
     from blocks.s3_store import S3Store
 
     if credentials is None and options.credentials_block is not None:
         credentials = load_block(AwsCredentials, options.credentials_block)
+    reach_local_servers_directly()
+    check_s3_proxy(endpoint_of(credentials or AwsCredentials(), options))
     return S3Store(location, options, credentials)

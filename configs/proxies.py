@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from configs.errors import ConfigError, Fault
 
@@ -30,6 +31,19 @@ def reach_local_servers_directly(environ: MutableMapping[str, str] | None = None
     faults = [fault for name in _VARIABLES for one in (name, name.lower()) if (fault := _fault(one, env.get(one, "")))]
     if faults:
         raise ConfigError(faults)
+
+
+def check_s3_proxy(endpoint: str | None) -> None:
+    """Raise ConfigError when an S3 server would be reached through a SOCKS proxy, which botocore does not speak.
+
+    `endpoint` is the server's URL; None is AWS itself.
+    """
+    url = urlsplit(endpoint or "https://s3.amazonaws.com")
+    proxy = getproxies().get(url.scheme, "")
+    if proxy.startswith("socks") and not proxy_bypass(url.hostname or ""):
+        name = f"{url.scheme.upper()}_PROXY"
+        cure = f"unset {name}, write http://HOST:PORT, or add {url.hostname} to NO_PROXY"
+        raise ConfigError([Fault(name, "an S3 server cannot be reached through a SOCKS proxy", cure)])
 
 
 def _fault(name: str, value: str) -> Fault | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
+from configs.proxies import reach_local_servers_directly
 from tasks.engines.protocol import Engine
 
 
@@ -80,6 +81,7 @@ def _open(spec: EngineSpec) -> Engine:
     if spec.engine.kind == "endpoint":
         from blocks.api_key import api_key
 
+        reach_local_servers_directly()
         return _engine_class(spec.engine.kind)(
             spec.checkpoint,
             api_key=api_key(spec.engine.endpoint),

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.stores import open_store
 from configs.errors import ConfigError
-from configs.proxies import LOCAL, reach_local_servers_directly
+from configs.proxies import LOCAL, check_s3_proxy, reach_local_servers_directly
+from configs.stores import S3Options
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,14 @@ def test_other_proxies_are_left_to_the_clients(value: str) -> None:
     env = {"ALL_PROXY": value}
     reach_local_servers_directly(env)
     assert env["ALL_PROXY"] == value
+
+
+def test_s3_through_a_socks_proxy_is_a_fault_and_s3_on_this_machine_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    reach_local_servers_directly()
+    options = S3Options(endpoint_url="http://minio.corp:9000", region="us-east-1")
+    with pytest.raises(ConfigError, match=r"HTTP_PROXY: an S3 server cannot.*add minio\.corp to NO_PROXY"):
+        open_store("s3://bucket/x", options)
+    check_s3_proxy("http://127.0.0.1:9000")
+    check_s3_proxy(None)  # by HTTPS, whose proxy is none of SOCKS
