@@ -37,10 +37,10 @@ demo: $(READY) ## read the demo photos and publish their summaries
 	@$(DEMO_ENV) $(BIN)/python -m blocks.program infra.demo.run --root $(DEMO)
 
 ui: $(READY) ## Prefect's UI over the demo's runs, on port 4200 or PORT
-	@$(DEMO_ENV) $(SERVER_AT) $(BIN)/python -m infra.own_server
+	@$(DEMO_ENV) $(SERVER_AT) $(BIN)/python -m blocks.program infra.own_server
 
 server: $(READY) ## a Prefect server on port 4200 or PORT, SQLite under .prefect, or what PREFECT_... say
-	@$(SERVER_AT) $(BIN)/python -m infra.own_server
+	@$(SERVER_AT) $(BIN)/python -m blocks.program infra.own_server
 
 login: $(READY) ## the link into the UI of the server that runs
 	@$(SERVER_AT) $(BIN)/python -m infra.own_server --login

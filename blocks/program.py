@@ -71,7 +71,8 @@ def main() -> NoReturn:
     """`python -m blocks.program MODULE ...`: a module's `main`, told to end even while the module is imported."""
     sys.argv = sys.argv[1:]
     module = sys.argv[0]
-    run_program(lambda: int(import_module(module).main()), module.removesuffix(".run").rpartition(".")[2], GO_ON)
+    name = module.removesuffix(".run").rpartition(".")[2].removeprefix("own_")
+    run_program(lambda: int(import_module(module).main()), name, "stopped" if name == "server" else GO_ON)
 
 
 def fieldcheck() -> NoReturn:

@@ -21,7 +21,9 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import quote
 
+from blocks import tether
 from blocks.guard import LOGIN, PROOF, proof
+from blocks.program import run_program
 from configs.errors import ConfigError, Fault
 from configs.proxies import reach_local_servers_directly
 
@@ -30,6 +32,8 @@ HOST = "127.0.0.1"
 _USER = "fieldcheck"
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 _POLL_SECONDS = 0.2
+STOP_SECONDS = 1.0
+"""What has not ended by then is killed, which costs nothing: see `blocks.program`."""
 
 
 class Listener(Enum):
@@ -181,7 +185,7 @@ def _write_for_user(path: Path, text: str, *, replace: bool) -> None:
 
 
 def main() -> int:
-    """Command line; becomes the server. Exit code 2 when the port is another's."""
+    """Command line; stays until the server ends. Exit code 2 when the port is another's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--login", action="store_true", help="print the link into the UI of a server that runs")
     options = parser.parse_args()
@@ -200,8 +204,11 @@ def main() -> int:
         return _complain(str(error))
     sys.stderr.write(f"server: the UI, once it is up: {own.login_url()}\n")
     sys.stderr.write(f"server: for `prefect` and `fieldcheck` in another terminal: . {own.env_file}\n")
-    sys.stderr.flush()
-    return os.execve(sys.executable, [sys.executable, "-P", "-m", "blocks.guarded_server"], env)
+    process = tether.start(["blocks.guarded_server"], env=env)
+    try:
+        return process.wait()
+    finally:
+        tether.stop(process, STOP_SECONDS)
 
 
 def _login(own: OwnServer, found: Listener) -> int:
@@ -217,4 +224,4 @@ def _complain(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main, "server", "stopped")

@@ -13,12 +13,10 @@ from blocks import tether
 from blocks.program import GO_ON, run_program
 from configs.errors import ConfigError
 from configs.proxies import reach_local_servers_directly
-from infra.own_server import Listener, OwnServer, elsewhere_env, is_elsewhere, own_server, taken
+from infra.own_server import STOP_SECONDS, Listener, OwnServer, elsewhere_env, is_elsewhere, own_server, taken
 from infra.sites import SITES
 
 _START_SECONDS = 180.0
-_STOP_SECONDS = 1.0
-"""What has not ended by then is killed, which costs nothing: see `blocks.program`."""
 
 
 def main() -> int:
@@ -55,7 +53,7 @@ def _server(own: OwnServer) -> Iterator[bool]:
     try:
         yield _is_up(own, process)
     finally:
-        tether.stop(process, _STOP_SECONDS)
+        tether.stop(process, STOP_SECONDS)
 
 
 def _is_up(own: OwnServer, process: subprocess.Popen[bytes]) -> bool:
@@ -74,13 +72,13 @@ def _work(site: str, env: dict[str, str], ui: str) -> int:
         if code := deploying.wait():
             return code
     finally:
-        tether.stop(deploying, _STOP_SECONDS)
+        tether.stop(deploying, STOP_SECONDS)
     sys.stderr.write(f"up: the UI: {ui}\nup: Ctrl-C ends server and worker\n")
     worker = tether.start(["blocks.program", "infra.worker", "--pool", site], env=env)
     try:
         return worker.wait()
     finally:
-        tether.stop(worker, _STOP_SECONDS)
+        tether.stop(worker, STOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import time
 
 from blocks import tether
 from blocks.program import GO_ON, run_program
+from infra.own_server import STOP_SECONDS
 
 _PAUSE_SECONDS = 2.0
-_STOP_SECONDS = 1.0
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def keep_running(command: list[str]) -> None:
         try:
             code = process.wait()
         finally:
-            tether.stop(process, _STOP_SECONDS)
+            tether.stop(process, STOP_SECONDS)
         sys.stderr.write(f"worker: ended with {code}, is started again\n")
         time.sleep(_PAUSE_SECONDS)
 

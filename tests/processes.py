@@ -31,7 +31,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL to it and all below it, wherever they moved."""
-        for pid in [*_below(self.popen.pid), self.popen.pid]:
+        for pid in [*below(self.popen.pid), self.popen.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.popen.wait()
@@ -45,7 +45,8 @@ class Process:
         self.kill()
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
+    """All that a process has started, and what these have."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
