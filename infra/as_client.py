@@ -38,7 +38,7 @@ def main() -> int:
     except ConfigError as error:
         return _complain(name, str(error))
     ours = ["blocks.program"] if options.module.startswith("infra.") else []
-    return os.execve(sys.executable, [sys.executable, "-m", *ours, options.module, *options.arguments], env)
+    return os.execve(sys.executable, [sys.executable, "-P", "-m", *ours, options.module, *options.arguments], env)
 
 
 def _complain(name: str, message: str) -> int:
