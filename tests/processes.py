@@ -60,3 +60,14 @@ def below(pid: int) -> list[int]:
         found += children
         todo += children
     return found
+
+
+def processes_with(mark: str) -> list[str]:
+    """The commands of other processes in whose environment a text is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().decode(errors="replace").replace("\0", " "))
+    return [command for command in found if command]

@@ -20,6 +20,7 @@ import pytest
 
 from tests.browser import browser
 from tests.demo import Demo
+from tests.processes import processes_with
 from tests.servers import HOST, free_port
 from tests.terminal import Terminal
 from tests.workers import PREFECT, REPOSITORY
@@ -165,20 +166,7 @@ def test_ctrl_c_ends_server_worker_and_run_at_once(
     assert "Traceback" not in terminal.text
     assert terminal.text.count("interrupted; run the same command again to go on") >= 1
     until = time.monotonic() + 30
-    while (left := _processes(str(tmp_path))) and time.monotonic() < until:
+    while (left := processes_with(str(tmp_path))) and time.monotonic() < until:
         time.sleep(0.2)
     assert not left
     shutil.rmtree(tmp_path / "prefect")
-
-
-def _processes(mark: str) -> list[str]:
-    """Commands of processes whose environment has a text in it."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if mark.encode() in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_bytes().decode().replace("\0", " "))
-            except OSError:
-                continue
-    return [command for command in found if command]
