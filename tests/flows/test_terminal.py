@@ -133,6 +133,7 @@ def test_a_run_that_is_killed_leaves_no_server(folder: Path) -> None:
     assert gone(server)
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_told_with_the_folder_and_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "prefect").mkdir()
     (tmp_path / "prefect" / "prefect.db").write_text("this is no database, it is a text that is long enough")

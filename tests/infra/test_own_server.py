@@ -168,6 +168,18 @@ def test_a_shell_that_has_read_the_file_needs_no_typing(running: Running) -> Non
     assert "by-hand" in done.stdout
 
 
+def test_a_shell_that_has_not_is_told_what_to_say(running: Running, tmp_path: Path) -> None:
+    manifest = tmp_path / "stage_a" / "m" / "runs" / "r" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    command = [sys.executable, "-m", "fieldcheck", "stage-b", "--manifest", str(manifest)]
+    env = outer_env(PREFECT_API_URL=running.own.url, PREFECT_HOME=str(tmp_path / "prefect"))
+    done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "PrefectUnavailable: the Prefect API wants a password: say `. .prefect/env`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def as_client(env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """What `make deploy` and `make worker` run their parts through."""
     command = [sys.executable, "-m", "infra.as_client", *words]
