@@ -122,9 +122,17 @@ class EndpointConfig(Part):
     api_key: SecretStr | None = Field(None, description="API key. Give it by environment, not as a flag.")
     api_key_block: str | None = Field(None, description="Name of a saved Prefect Secret block with the API key.")
     concurrency: int = Field(16, ge=1, le=1024, description="Most requests under way at a time.")
-    timeout_seconds: float = Field(300.0, gt=0.0, le=3600.0, description="How long one answer may take.")
+    timeout_seconds: float = Field(
+        60.0,
+        gt=0.0,
+        le=3600.0,
+        description="How long one answer may take before it is asked for again; at most half of deadline_seconds.",
+    )
     deadline_seconds: float = Field(
-        300.0, gt=0.0, le=86_400.0, description="How long a request is tried again when the server fails or is busy."
+        300.0,
+        gt=0.0,
+        le=86_400.0,
+        description="How long a request is tried again when the server fails, is busy or does not answer.",
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from configs.devices import cuda_device_count
 from configs.errors import Fault
-from configs.parts import EngineConfig, MergeConfig, ModelConfig
+from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -149,13 +149,26 @@ def _engine(engine: EngineConfig) -> Iterator[Fault]:
         yield Fault("engine.backend", f"the package {package} is not installed", f"pip install {package}, or another")
     if engine.kind != "endpoint":
         return
-    url = urlsplit(engine.endpoint.url)
-    if not engine.endpoint.url:
+    yield from _endpoint(engine.endpoint)
+
+
+def _endpoint(endpoint: EndpointConfig) -> Iterator[Fault]:
+    url = urlsplit(endpoint.url)
+    if not endpoint.url:
         yield Fault("engine.endpoint.url", "is not given", "give the server's base URL, such as http://gpu-7:8000/v1")
     elif url.scheme not in ("http", "https") or not url.hostname:
         yield Fault("engine.endpoint.url", "is not an http(s) URL", "give one such as http://gpu-7:8000/v1")
     elif url.username or url.password:
         yield Fault("engine.endpoint.url", "holds a user or a password", "give the key as engine.endpoint.api_key")
+    elif url.path.rstrip("/").endswith(("/completions", "/models")):
+        yield Fault("engine.endpoint.url", f"{endpoint.url} is one of the server's calls", "end it after /v1")
+    if endpoint.timeout_seconds > endpoint.deadline_seconds / 2:
+        yield Fault(
+            "engine.endpoint.timeout_seconds",
+            f"{endpoint.timeout_seconds:g} is more than half of deadline_seconds {endpoint.deadline_seconds:g}: a "
+            "server that hangs would not be asked again",
+            f"lower it to {endpoint.deadline_seconds / 2:g}, or raise deadline_seconds",
+        )
 
 
 def _quantisation(model: ModelConfig, engine: EngineConfig, device: str) -> Iterator[Fault]:

@@ -16,7 +16,19 @@ from typing import Any, TypeVar
 import httpx
 
 from configs.parts import EndpointConfig
-from tasks.engines.endpoint_replies import Chat, Chunk, Odd, ServedModel, read_chat, read_chunks, read_served, said
+from tasks.engines.endpoint_faults import Blame, ErrorAnswer, blame, read_error
+from tasks.engines.endpoint_replies import (
+    Chat,
+    Chunk,
+    Odd,
+    ServedModel,
+    ServerError,
+    read_chat,
+    read_chunks,
+    read_lines,
+    read_served,
+    said,
+)
 from tasks.records.errors import EngineError
 
 _T = TypeVar("_T")
@@ -25,30 +37,34 @@ _CONNECT_SECONDS = 10.0
 _MOST_BYTES = 16 * 2**20
 """Largest answer that is read."""
 
-_BUSY = (408, 409, 425, 429)
-"""Statuses below 500 that another try may change."""
-
 _NO_LIST = (404, 405, 501)
 """What a server without a model list answers."""
+
+_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""Failures before the request was on its way: it cannot be to blame."""
 
 
 class TryAgain(Exception):
     """One attempt failed, and the next one may not.
 
-    `after` is the seconds that the server asks to wait for; `odd` is true for an answer that cannot be read.
+    `after` is the seconds that the server asks to wait for; `odd` is true for an answer that cannot be read, `own` for
+    a failure that the request itself may be to blame for.
     """
 
-    def __init__(self, message: str, *, after: float | None = None, odd: bool = False) -> None:
+    def __init__(self, message: str, *, after: float | None = None, odd: bool = False, own: bool = False) -> None:
         self.after = after
         self.odd = odd
+        self.own = own or odd
         super().__init__(message)
 
 
 class Refusal(Exception):
-    """The server understood and will not; `status` is HTTP's."""
+    """The server understood and will not; `blame` says whose fault it is, `status` is HTTP's, `code` the server's."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, blame: Blame, status: int, code: str, message: str) -> None:
+        self.blame = blame
         self.status = status
+        self.code = code
         super().__init__(message)
 
 
@@ -75,35 +91,32 @@ class EndpointClient:
             base_url=self.url,
             headers={} if api_key is None else {"Authorization": f"Bearer {api_key}"},
             timeout=httpx.Timeout(self._seconds, connect=min(_CONNECT_SECONDS, self._seconds)),
-            limits=httpx.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency),
+            # Whoever asks bounds the connections; those that were given up on must not keep new ones waiting.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=config.concurrency),
         )
 
-    def models(self) -> list[ServedModel] | None:
-        """The models that the server offers, or None if it has no list."""
-        with self._asked("GET", "models") as (response, until):
-            body = self._body(response, until)
+    def models(self, base: str = "") -> list[ServedModel] | None:
+        """The models that the server offers, or None if it has no list; `base` is what stands before `models`."""
+        with self._asked("GET", f"{base}models") as (response, until):
+            body = b"".join(self._parts(response, until))
             if response.status_code in _NO_LIST:
                 return None
-            self._check(response, body)
-            return _parsed(lambda: read_served(body))
+            return self._read(response, body, read_served)
 
     def chat(self, request: Mapping[str, Any]) -> Chat:
         """The answer to a chat request."""
         with self._asked("POST", "chat/completions", request) as (response, until):
-            body = self._body(response, until)
-            self._check(response, body)
-            return _parsed(lambda: read_chat(body))
+            return self._read(response, b"".join(self._parts(response, until)), read_chat)
 
     def chunks(self, request: Mapping[str, Any]) -> Iterator[Chunk]:
         """The answer to a chat request, piece by piece. Ends early, without an error, where the server ends it."""
         with self._asked("POST", "chat/completions", {**request, "stream": True}) as (response, until):
-            if response.status_code != 200:
-                self._check(response, self._body(response, until))
-            chunks = read_chunks(response.iter_lines())
-            while (chunk := _parsed(lambda: next(chunks, None))) is not None:
+            parts = self._parts(response, until)
+            if not response.is_success:
+                raise self._failure(response, b"".join(parts))
+            chunks = read_chunks(read_lines(parts))
+            while (chunk := self._parsed(response, lambda: next(chunks, None))) is not None:
                 yield chunk
-                if time.monotonic() > until:
-                    raise TryAgain(f"no end of the answer in {self._seconds:g} s")
 
     def close(self) -> None:
         """Close the connections."""
@@ -118,39 +131,51 @@ class EndpointClient:
             until = time.monotonic() + self._seconds
             with self._http.stream(method, path, json=request) as response:
                 yield response, until
-        except httpx.TimeoutException as error:
-            raise TryAgain(f"no answer in {self._seconds:g} s ({type(error).__name__})") from error
-        except httpx.RequestError as error:
+        except _UNREACHED as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
+        except httpx.TimeoutException as error:
+            raise TryAgain(self._too_late(type(error).__name__), own=True) from error
+        except httpx.RequestError as error:
+            raise TryAgain(f"{type(error).__name__}: {error}", own=True) from error
 
-    def _body(self, response: httpx.Response, until: float) -> bytes:
-        # httpx limits the wait for each piece of an answer and not the wait for the whole.
-        parts: list[bytes] = []
+    def _parts(self, response: httpx.Response, until: float) -> Iterator[bytes]:
+        # httpx limits the wait for each piece of an answer, and neither the wait for the whole nor its size.
         size = 0
         for part in response.iter_bytes():
-            parts.append(part)
             size += len(part)
             if size > _MOST_BYTES:
                 raise TryAgain(f"an answer of more than {_MOST_BYTES} bytes", odd=True)
             if time.monotonic() > until:
-                raise TryAgain(f"no whole answer in {self._seconds:g} s")
-        return b"".join(parts)
+                raise TryAgain(self._too_late("it goes on"), own=True)
+            yield part
 
-    def _check(self, response: httpx.Response, body: bytes) -> None:
-        status = response.status_code
-        if status == 200:
-            return
-        words = f"{status} {response.reason_phrase}: {said(body, self._key) or 'no message'}"
-        if status in _BUSY or (status >= 500 and status != 501):
-            raise TryAgain(words, after=_retry_after(response.headers.get("retry-after")))
-        raise Refusal(status, words)
+    def _too_late(self, how: str) -> str:
+        return f"no whole answer in {self._seconds:g} s, engine.endpoint.timeout_seconds ({how})"
 
+    def _read(self, response: httpx.Response, body: bytes, read: Callable[[bytes], _T]) -> _T:
+        if not response.is_success:
+            raise self._failure(response, body)
+        return self._parsed(response, lambda: read(body))
 
-def _parsed(read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except Odd as error:
-        raise TryAgain(f"an answer that cannot be read: {error}", odd=True) from error
+    def _parsed(self, response: httpx.Response, read: Callable[[], _T]) -> _T:
+        try:
+            return read()
+        except ServerError as error:
+            raise self._failure(response, error.body) from error
+        except Odd as error:
+            raise TryAgain(f"an answer that cannot be read: {error}", odd=True) from error
+
+    def _failure(self, response: httpx.Response, body: bytes) -> TryAgain | Refusal:
+        """What an error answer means. An error in an answer of status 200 counts as the status that it names."""
+        told = read_error(body) or ErrorAnswer()
+        status = told.status if response.is_success and told.status else response.status_code
+        words = f"{response.status_code} {response.reason_phrase}: {said(body, self._key) or 'no message'}"
+        whose = blame(status, told.codes)
+        if whose is Blame.BUSY:
+            return TryAgain(words, after=_retry_after(response.headers.get("retry-after")))
+        if whose is Blame.FAILED:
+            return TryAgain(words, after=_retry_after(response.headers.get("retry-after")), own=True)
+        return Refusal(whose, status, told.code, words)
 
 
 def _retry_after(value: str | None) -> float | None:

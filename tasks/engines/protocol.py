@@ -72,7 +72,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One photo that cannot be read. The other requests are not affected."""
+    """One photo that cannot be read, or for which the engine has no answer. The other requests are not affected."""
 
     id: str
     error: PhotoError

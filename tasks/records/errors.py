@@ -23,10 +23,11 @@
     |   +-- ParityTooLow                the merged checkpoint does not say what the adapter says
     +-- EngineError                     inference
     |   +-- EngineUnavailable (retry)   the engine or its server is restarting
+    |   +-- EngineGivenUp               a server was tried again until the deadline, in vain
     |   +-- DeviceOutOfMemory (retry)   a smaller batch can fit
     |   +-- DeviceFailed      (retry)   a device failed in the middle of its photos; names them
     |   +-- EngineMissing               the package behind a back end is not installed
-    |   +-- EndpointRefused             the server refuses the request: key, model, length
+    |   +-- EndpointRefused             the server refuses every request: key, model, address, length
     +-- OutputError                     what we publish or are handed
         +-- RecordError                 a line that is not a valid record
         +-- CaptionInvalid              a dense caption that breaks its rules; carries every violation
@@ -55,6 +56,7 @@ __all__ = [
     "DeviceOutOfMemory",
     "EndpointRefused",
     "EngineError",
+    "EngineGivenUp",
     "EngineMissing",
     "EngineUnavailable",
     "FieldcheckError",
@@ -79,7 +81,7 @@ class InputError(FieldcheckError):
 
 
 class PhotoError(InputError):
-    """One photo cannot be read; `reason` says in which way, `detail` in words."""
+    """One photo cannot be read, or has no answer; `reason` says in which way, `detail` in words."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         self.reason = reason
@@ -131,6 +133,10 @@ class EngineUnavailable(EngineError):
     retryable: ClassVar[bool] = True
 
 
+class EngineGivenUp(EngineError):
+    """A server gave no answer until the deadline, however often it was asked."""
+
+
 class DeviceOutOfMemory(EngineError):
     """The device ran out of memory; a smaller batch can fit."""
 
@@ -148,7 +154,7 @@ class EngineMissing(EngineError):
 
 
 class EndpointRefused(EngineError):
-    """The server understood the request and will not answer it."""
+    """The server understands its requests and will answer none of them."""
 
 
 class OutputError(FieldcheckError):

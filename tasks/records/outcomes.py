@@ -1,4 +1,4 @@
-"""What became of one photo's work: a summary, good or bad, or a failure to read it. Knows no store and no engine."""
+"""What became of one photo's work: a summary, good or bad, or a failure. Knows no store and no engine."""
 
 from __future__ import annotations
 

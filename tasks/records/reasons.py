@@ -36,6 +36,16 @@ class Reason(StrEnum):
     """The model answered, the retry ladder ended, and no answer obeyed the grammar."""
     CAPTION_INVALID = "caption_invalid"
     """The model answered, and the dense caption breaks its rules."""
+    CONTENT_REFUSED = "content_refused"
+    """The content filter of a server refused the photo or the answer."""
+    REQUEST_REFUSED = "request_refused"
+    """A server will not answer for this photo, and answers for others."""
+    ANSWER_REPEATS = "answer_repeats"
+    """A server broke off an answer because it repeats itself."""
+    ANSWER_BROKEN_OFF = "answer_broken_off"
+    """A server ended the answer neither at its end nor at the token limit, each time."""
+    ENGINE_FAILED = "engine_failed"
+    """The engine, or the server behind it, fails on this photo each time, and answers for others."""
     # groups
     EMPTY_GROUP = "empty_group"
     """A group folder without any photo."""
@@ -49,5 +59,17 @@ class Reason(StrEnum):
     """At least one photo of the group is quarantined, and the group with it."""
 
 
-PASSING = frozenset({Reason.UNREADABLE, Reason.CHANGED})
-"""Reasons that say nothing of the photo's bytes: the next run tries again."""
+PASSING = frozenset(
+    {
+        Reason.UNREADABLE,
+        Reason.CHANGED,
+        Reason.CONTENT_REFUSED,
+        Reason.REQUEST_REFUSED,
+        Reason.ANSWER_BROKEN_OFF,
+        Reason.ENGINE_FAILED,
+    }
+)
+"""Reasons that say nothing of the photo's bytes, or that a server's operator can change: the next run tries again."""
+
+REDECODED = frozenset({Reason.ANSWER_REPEATS})
+"""Reasons for which another decoding can help: the retry ladder goes on."""

@@ -14,8 +14,8 @@ from tasks.records.reasons import Reason
 
 SCHEMA_VERSION: Literal[1] = 1
 
-ScaledBy = Literal["max_pixels", "max_model_len"]
-"""The setting that a photo was scaled down for."""
+ScaledBy = Literal["max_pixels", "max_model_len", "server"]
+"""The setting that a photo was scaled down for; or an endpoint's server, which scaled it anew to what only it knows."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -89,7 +89,7 @@ class Summarised(Answered):
 
 
 class Failed(Record):
-    """A photo that could not be read, so that the model never saw it; a line of a shard."""
+    """A photo that could not be read, or for which the engine gave no answer; a line of a shard."""
 
     work_key: Sha256
     sha256: Sha256

@@ -14,7 +14,7 @@ from tasks.records.errors import EngineError, PhotoError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
 from tasks.records.prompts import Prompt
-from tasks.records.reasons import Reason
+from tasks.records.reasons import REDECODED, Reason
 from tasks.records.stage_a import Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.grammar import Violation, read
@@ -82,8 +82,9 @@ class Reading:
         """One outcome a photo of this shard, ordered by work key.
 
         `on_photo` is called once a photo, when its outcome is final. A photo that cannot be read, that is not what was
-        verified, or that has no good summary at the end of the retry ladder, has an outcome with a reason. Raises
-        EngineError, and StoreError when the store itself fails; what was begun is then forgotten.
+        verified, that the engine has no answer for, or that has no good summary at the end of the retry ladder, has an
+        outcome with a reason. Raises EngineError, and StoreError when the store itself fails; what was begun is then
+        forgotten.
         """
         if not self._parts or self._parts[0].items is not items:
             self.close()
@@ -163,11 +164,13 @@ class Reading:
         outcome: Outcome
         if isinstance(result, Failure):
             outcome = _failed(one.item, result)
+            again = outcome.reason in REDECODED
         else:
             outcome = _judge(one.item, result, self.engine.name, attempts=one.asked)
-            if not outcome.ok and one.asked < len(self._rungs):
-                self._again.append(self._request(one))
-                return
+            again = not outcome.ok
+        if again and one.asked < len(self._rungs):
+            self._again.append(self._request(one))
+            return
         one.part.outcomes[result.id] = outcome
         del self._open[result.id]
 

@@ -127,6 +127,35 @@ def drip(seconds: float) -> Act:
     return act
 
 
+def hang(until: threading.Event) -> Act:
+    """Nothing at all, on a connection that stays open, as of a server that was told to end."""
+
+    def act(handler: Handler) -> None:
+        until.wait(60)
+        handler.close_connection = True
+
+    return act
+
+
+def pings(seconds: float, ping: bytes = b": ping\n\n") -> Act:
+    """A stream that says nothing, again and again."""
+
+    def act(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        until = time.monotonic() + seconds
+        try:
+            while time.monotonic() < until:
+                handler.wfile.write(ping)
+                time.sleep(0.02)
+        except OSError:
+            pass
+        handler.close_connection = True
+
+    return act
+
+
 def reset(handler: Handler) -> None:
     """The connection is torn down instead of an answer."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from PIL import Image
 from configs.parts import EndpointConfig, EngineConfig, ModelConfig
 from tasks.engines.endpoint import EndpointEngine
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
+from tasks.engines.silence import Silence
 from tasks.engines.transformers import TransformersEngine
-from tasks.records.errors import EndpointRefused, EngineError, EngineUnavailable
+from tasks.records.errors import EndpointRefused, EngineError, EngineGivenUp, EngineUnavailable
 from tasks.records.reasons import Reason
 from tests.demo import Demo
 from tests.tasks.engines.asking import GREEDY, answers, ask_bytes, ask_mixed
@@ -27,7 +30,10 @@ from tests.tasks.engines.faulty import (
     chat,
     drip,
     faulty,
+    good,
+    hang,
     pieces,
+    pings,
     reset,
     slow,
     status,
@@ -117,7 +123,10 @@ def test_what_is_sent(server: Script) -> None:
         "max_tokens": 33,
         "temperature": 0.5,
         "top_p": 0.8,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
         "top_k": -1,
+        "min_p": 0.0,
         "repetition_penalty": 1.0,
         "skip_special_tokens": False,
     }
@@ -126,7 +135,17 @@ def test_what_is_sent(server: Script) -> None:
 
 def test_a_server_that_is_not_known_gets_openais_fields_alone(server: Script) -> None:
     list(opened(server).generate([ONE]))
-    assert set(server.asked[0]) == {"model", "messages", "max_tokens", "temperature", "top_p", "seed"}
+    openai = {
+        "model",
+        "messages",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+    }
+    assert set(server.asked[0]) == openai
     assert server.keys == [None]
 
 
@@ -141,7 +160,7 @@ def test_a_server_that_is_not_known_gets_openais_fields_alone(server: Script) ->
         drip(3.0),
         status(200, b"<html>not json</html>"),
         status(200, {"choices": []}),
-        status(200, chat(finish="content_filter")),
+        status(200, chat(finish="abort")),
         status(200, b""),
     ],
     ids=["429", "500", "503", "reset", "slow", "drip", "garbage", "no choices", "odd finish", "empty"],
@@ -165,13 +184,13 @@ def test_retry_after_is_heeded(server: Script) -> None:
 def test_a_server_that_stays_down_is_given_up_at_the_deadline(server: Script) -> None:
     engine = opened(server, deadline_seconds=0.4)
     server.acts = [status(503, {"message": "loading"})] * 50
-    with pytest.raises(EngineUnavailable, match=rf"{server.url} gave no answer: \d+ attempts.*503.*loading") as caught:
+    with pytest.raises(EngineGivenUp, match=rf"{server.url} gave no answer: \d+ attempts.*503.*loading") as caught:
         list(engine.generate([ONE]))
-    assert caught.value.retryable
+    assert not caught.value.retryable
 
 
 def test_no_server_at_all(server: Script) -> None:
-    with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9/v1 gave no answer.*ConnectError"):
+    with pytest.raises(EngineGivenUp, match=r"127\.0\.0\.1:9/v1 gave no answer.*ConnectError"):
         opened(server, url="http://127.0.0.1:9/v1", deadline_seconds=0.2)
 
 
@@ -181,7 +200,7 @@ def test_something_else_than_a_chat_server_is_not_asked_for_ever(server: Script)
     with pytest.raises(EngineError, match="does not answer as an OpenAI-compatible server does: 3 attempts") as caught:
         list(engine.generate([ONE]))
     assert not caught.value.retryable
-    assert len(server.asked) == 3
+    assert [body["max_tokens"] for body in server.asked] == [96, 96, 96, 1]  # the last is to compare with
 
 
 @pytest.mark.parametrize("code", [401, 403])
@@ -202,14 +221,15 @@ def test_a_refused_key_is_told_with_where_it_comes_from_and_never_shown(server: 
 
 def test_a_request_that_is_refused_is_not_repeated_and_the_photo_not_told(server: Script) -> None:
     engine = opened(server)
-    server.acts = [lambda handler: status(400, {"detail": {"input": handler.script.asked[-1]}})(handler)]
+    server.acts = [lambda handler: status(400, {"detail": {"input": handler.script.asked[-1]}})(handler)] * 3
     with pytest.raises(
-        EndpointRefused, match=r"of about \d+ tokens, 64 of them visual, with 96 new ones \(400"
+        EndpointRefused,
+        match=r"three different photos in a row.* 400 Bad.*of about \d+ tokens, 64 of them visual, with 96 new ones",
     ) as error:
-        list(engine.generate([ONE]))
-    assert len(server.asked) == 1
+        list(engine.generate([replace(ONE, id=str(index)) for index in range(3)]))
+    assert len(server.asked) == 3
     assert "data:..." in str(error.value)
-    assert len(str(error.value)) < 900
+    assert len(str(error.value)) < 1000
 
 
 def test_the_model_is_the_one_that_is_named_or_the_only_one(server: Script) -> None:
@@ -291,8 +311,8 @@ def test_a_bad_photo_fails_alone(server: Script) -> None:
     assert isinstance(opened(server).stream(requests[1], lambda text: None), Failure)
 
 
-def test_one_refusal_ends_the_call_without_waiting_for_the_others(server: Script) -> None:
-    server.acts = [status(400, {"message": "no"}), *[slow(4)] * 3]
+def test_an_error_ends_the_call_without_waiting_for_the_others(server: Script) -> None:
+    server.acts = [status(401, {"message": "no"}), *[slow(4)] * 3]
     engine = opened(server, concurrency=4)
     began = time.monotonic()
     with pytest.raises(EndpointRefused):
@@ -358,8 +378,63 @@ def test_a_stream_that_has_said_nothing_yet_is_begun_again(server: Script, act: 
 def test_a_stream_that_is_refused(server: Script) -> None:
     engine = opened(server)
     server.acts = [status(400, {"message": "too long"})]
-    with pytest.raises(EndpointRefused, match="too long"):
+    found = engine.stream(ONE, lambda text: None)
+    assert isinstance(found, Failure)
+    assert found.error.reason is Reason.REQUEST_REFUSED
+    server.acts = [status(401, {"message": "no key"})]
+    with pytest.raises(EndpointRefused, match="no key"):
         engine.stream(ONE, lambda text: None)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [streamed([*pieces(finish="content_filter")]), streamed([{"error": {"code": "content_filter", "message": "no"}}])],
+)
+def test_a_stream_that_the_content_filter_ends_is_the_photos_failure(server: Script, act: Act) -> None:
+    engine = opened(server)
+    server.acts = [act]
+    found = engine.stream(ONE, lambda text: None)
+    assert isinstance(found, Failure)
+    assert found.error.reason is Reason.CONTENT_REFUSED
+
+
+def test_a_stream_of_nothing_but_comments_ends_in_time(server: Script) -> None:
+    engine = opened(server, timeout_seconds=0.3)
+    server.acts = [pings(30.0)]
+    assert engine.stream(ONE, lambda text: None).text == TEXT
+    server.acts = [pings(30.0, b"x")]
+    assert engine.stream(ONE, lambda text: None).text == TEXT
+    assert len(server.asked) == 4
+
+
+def test_after_an_outage_only_what_has_no_answer_is_asked_again(
+    server: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some photos are answered, then the server takes requests and never answers, as vLLM does after SIGTERM."""
+    hung = threading.Event()
+    server.acts = [good] * 4 + [hang(hung)] * 4
+    engine = opened(server, concurrency=4, timeout_seconds=0.4)
+    engine._silence = engine_silence = Silence(server.url, interval=0.1)
+    requests = [ask_bytes(f"photo {index}", PHOTO) for index in range(8)]
+    assert len(answers(engine, requests)) == 8
+    hung.set()
+    engine_silence.close()
+    assert len(server.asked) == 8 + 4
+    assert any("no answer for" in line and "4 requests wait" in line for line in caplog.messages)
+    assert any("answers again" in line for line in caplog.messages)
+
+
+def test_nobody_who_leaves_waits_for_a_server_that_does_not_answer(server: Script) -> None:
+    """Python waits for every thread that is no daemon, whoever it was that ended the process."""
+    hung = threading.Event()
+    server.acts = [good, hang(hung)]
+    results = opened(server, concurrency=2).generate([replace(ONE, id=str(index)) for index in range(3)])
+    next(results)
+    asking = [thread for thread in threading.enumerate() if thread.name.startswith("ask-")]
+    assert asking
+    assert all(thread.daemon for thread in asking)
+    hung.set()
+    results.close()
 
 
 def test_max_model_len_is_the_servers_or_ours(server: Script) -> None:
@@ -390,13 +465,13 @@ def test_neither_key_nor_photo_is_logged_or_shown(
     server: Script, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("tasks.engines.patience._LOUD_FROM", 1)
+    monkeypatch.setattr("tasks.engines.silence.INTERVAL", 0.05)
     engine = opened(server, key=KEY, api_key=KEY)
     server.acts = [status(500, {"message": f"{KEY} failed"}), status(429), reset]
     list(engine.generate([ONE]))
     engine.close()
     logged = caplog.text
-    assert "attempt 1 failed" in logged
+    assert "no answer for" in logged
     shown = repr(engine.__dict__)
     photo = server.asked[0]["messages"][1]["content"][0]["image_url"]["url"]
     for secret in (KEY, photo[22:60]):

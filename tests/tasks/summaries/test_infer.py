@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing, StoreDenied, StoreUnavailable
 from configs.parts import GenerationConfig, LadderConfig
-from tasks.engines.protocol import Completion, Request, Results
+from tasks.engines.protocol import Completion, Failure, Request, Results
 from tasks.records.errors import EngineError, PhotoError
 from tasks.records.outcomes import lasts
 from tasks.records.prompts import Prompt
@@ -323,3 +323,45 @@ def test_a_photo_that_went_away_since_it_was_verified_costs_no_other(error: Exce
     assert by_key[first.work_key].reason is Reason.UNREADABLE
     assert not lasts(by_key[first.work_key])
     assert by_key[second.work_key].ok
+
+
+class Refusing(TableEngine):
+    """Has no answer for the photos that it is told, in a typed way, so many times each."""
+
+    def __init__(self, answers: Mapping[str, Sequence[Answer]], refused: Mapping[str, tuple[Reason, int]]) -> None:
+        super().__init__(answers)
+        self.refused = refused
+
+    def generate(self, requests: Iterable[Request]) -> Results:
+        """A failure, or what the table says."""
+        for result in super().generate(requests):
+            reason, times = self.refused.get(result.id, (Reason.ENGINE_FAILED, 0))
+            refused = len(self.asked(result.id)) <= times
+            yield Failure(result.id, PhotoError(reason, "no answer")) if refused else result
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.CONTENT_REFUSED, Reason.REQUEST_REFUSED, Reason.ANSWER_BROKEN_OFF, Reason.ENGINE_FAILED]
+)
+def test_a_photo_without_an_answer_is_not_asked_again_in_this_run_but_in_the_next(reason: Reason) -> None:
+    first, second = items(2)
+    engine = Refusing({item.work_key: [GOOD] for item in (first, second)}, {first.work_key: (reason, 9)})
+    outcomes = {outcome.work_key: outcome for outcome in Reading(engine, ASKING, str.encode).outcomes([first, second])}
+    assert outcomes[first.work_key].reason is reason
+    assert len(engine.asked(first.work_key)) == 1
+    assert not lasts(outcomes[first.work_key])
+    assert outcomes[second.work_key].ok
+
+
+def test_an_answer_that_repeats_itself_climbs_the_ladder() -> None:
+    first, second = items(2)
+    engine = Refusing(
+        {item.work_key: [GOOD] for item in (first, second)},
+        {first.work_key: (Reason.ANSWER_REPEATS, 2), second.work_key: (Reason.ANSWER_REPEATS, 9)},
+    )
+    outcomes = {outcome.work_key: outcome for outcome in Reading(engine, ASKING, str.encode).outcomes([first, second])}
+    assert outcomes[first.work_key].ok
+    assert len(engine.asked(first.work_key)) == 3
+    assert outcomes[second.work_key].reason is Reason.ANSWER_REPEATS
+    assert len(engine.asked(second.work_key)) == 4
+    assert lasts(outcomes[second.work_key])
