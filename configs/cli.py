@@ -90,13 +90,13 @@ class VerifyCommand(Typed, VerifyConfig):
 class SummarizeCommand(Typed, SummarizeConfig):
     """Summarise one photo, as Stage-A would, and say what is wrong with the summary if something is."""
 
-    image: CliPositionalArg[str] = Field(description="A JPEG or PNG file.")
+    image: CliPositionalArg[str] = Field(description="A photo: JPEG, PNG, WebP, HEIC or AVIF.")
 
 
 class CaptionCommand(Typed, CaptionConfig):
     """Caption one photo densely: every object with its place, checked, and drawn if an overlay is asked for."""
 
-    image: CliPositionalArg[str] = Field(description="A JPEG or PNG file.")
+    image: CliPositionalArg[str] = Field(description="A photo: JPEG, PNG, WebP, HEIC or AVIF.")
 
 
 class DenseCaptionCommand(Typed, DenseCaptionConfig):

@@ -48,7 +48,7 @@ class ReadConfig(Part):
 class PhotoConfig(ReadConfig):
     """One photo to read."""
 
-    image: str = Field("", description="The photo: a JPEG or PNG file.")
+    image: str = Field("", description="The photo: a JPEG, PNG, WebP, HEIC or AVIF file.")
     stream: CliToggleFlag[bool] = Field(False, description="Print the answer as it comes, token by token.")
 
 

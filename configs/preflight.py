@@ -151,9 +151,9 @@ def _one_folder(where: str, name: str) -> Iterator[Fault]:
 
 def _photo(config: PhotoConfig, skip: frozenset[str]) -> Iterator[Fault]:
     if not config.image:
-        yield Fault("image", "is not given", "give a JPEG or PNG file")
+        yield Fault("image", "is not given", "give a photo")
     elif not Path(config.image).is_file():
-        yield Fault("image", f"there is no file {config.image}", "give a JPEG or PNG file")
+        yield Fault("image", f"there is no file {config.image}", "give a photo")
     yield from check_model(config.model, config.merge, config.engine, config.device, skip)
 
 

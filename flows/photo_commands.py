@@ -34,12 +34,14 @@ def caption(command: CaptionCommand) -> int:
 
 def summarize_photo(config: SummarizeConfig) -> dict[str, Any]:
     """One photo's summary, and what is wrong with it. Raises PhotoError, CheckpointError or EngineError."""
+    from tasks.images.file import read_photo
     from tasks.summaries.grammar import read
     from tasks.summaries.ladder import first_rung
     from tasks.summaries.prompts import summary_prompt
 
+    data = read_photo(Path(config.image), config.inputs)  # before a checkpoint is looked at
     prompt = summary_prompt(known_missions()[config.mission] if config.mission else None)
-    answer = _answer(config, prompt, first_rung(config.generation))
+    answer = _answer(config, data, prompt, first_rung(config.generation))
     reading = read(answer.text, cut_off=answer.finish_reason == "length")
     return {
         "image": config.image,
@@ -58,9 +60,11 @@ def caption_photo(config: CaptionConfig) -> dict[str, Any]:
     from tasks.dense.parse import parse_caption
     from tasks.dense.prompts import dense_prompt
     from tasks.dense.records import pixels_of
+    from tasks.images.file import read_photo
     from tasks.records.errors import CaptionInvalid
 
-    answer = _answer(config, dense_prompt(), decoding_of(config.dense))
+    data = read_photo(Path(config.image), config.inputs)  # before a checkpoint is looked at
+    answer = _answer(config, data, dense_prompt(), decoding_of(config.dense))
     told: dict[str, Any] = {"image": config.image, **answer.facts()}
     try:
         found = parse_caption(answer.text, answer.finish_reason)
@@ -71,13 +75,13 @@ def caption_photo(config: CaptionConfig) -> dict[str, Any]:
         from tasks.dense.pictures import overlay_png
 
         font = Path(config.font) if config.font else None
-        picture = overlay_png(Path(config.image).read_bytes(), found, config.inputs, font)
+        picture = overlay_png(data, found, config.inputs, font)
         _write(Path(config.overlay), picture)
         told["overlay"] = config.overlay
     return told
 
 
-def _answer(config: PhotoConfig, prompt: Prompt, decoding: Decoding) -> Completion:
+def _answer(config: PhotoConfig, data: bytes, prompt: Prompt, decoding: Decoding) -> Completion:
     """The checkpoint's answer for the photo, printed as it comes if the run streams."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from tasks.checkpoints.resolve import resolve_for
@@ -85,10 +89,9 @@ def _answer(config: PhotoConfig, prompt: Prompt, decoding: Decoding) -> Completi
     from tasks.engines.open import open_engine
     from tasks.engines.protocol import Failure, Request
 
-    image = Path(config.image)
     checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, progress_line)
     engine = open_engine(engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device))
-    request = Request(image.name, image.read_bytes, prompt.system, prompt.user, decoding)
+    request = Request(Path(config.image).name, lambda: data, prompt.system, prompt.user, decoding)
     if config.stream:
         result = engine.stream(request, _print_piece)
         _print_piece("\n")

@@ -21,7 +21,7 @@ from tasks.publishing.publish import Published, RunInput, publish
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Group, Label, Photo
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import Failed, QuarantineEntry, Summarised
+from tasks.records.stage_a import READER, Failed, QuarantineEntry, Summarised
 from tasks.records.work import Identity, WorkItem
 from tasks.summaries.plan import plan_work
 
@@ -134,7 +134,8 @@ def make_bad(photo: Photo, text: str = "BBU设备") -> Summarised:
 
 def make_failed(photo: Photo, reason: Reason = Reason.TRUNCATED_IMAGE) -> Failed:
     """An outcome of a photo that could not be read."""
-    return Failed(work_key=make_identity().work_key(photo.sha256), sha256=photo.sha256, reason=reason, detail="cut off")
+    work_key = make_identity().work_key(photo.sha256)
+    return Failed(work_key=work_key, sha256=photo.sha256, reason=reason, detail="cut off", reader=READER)
 
 
 def make_outcomes(groups: Iterable[Group], others: Iterable[Outcome] = ()) -> dict[str, Outcome]:

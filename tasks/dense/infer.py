@@ -21,10 +21,11 @@ from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Reques
 from tasks.images.open import read_header
 from tasks.records.errors import CaptionInvalid, PhotoError, RecordError
 from tasks.records.jsonl import parse, to_line
+from tasks.records.outcomes import outdated
 from tasks.records.photos import Photo
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import PASSING, Reason
-from tasks.records.stage_a import Failed
+from tasks.records.stage_a import READER, Failed
 from tasks.records.work import Identity
 
 
@@ -81,7 +82,7 @@ def caption_photos(
                 reason, detail = result.error.reason, result.error.detail
                 failed[result.id] = result.error
                 if reason not in PASSING:  # the same bytes will fail tomorrow
-                    outcome = Failed(work_key=result.id, sha256=sha256, reason=reason, detail=detail)
+                    outcome = Failed(work_key=result.id, sha256=sha256, reason=reason, detail=detail, reader=READER)
                     store.write(outcome_key(name, result.id), to_line(outcome))
             on_photo()
     return [
@@ -105,9 +106,10 @@ def read_outcome(store: Store, name: str, work_key: str) -> Captioned:
 def _find(store: Store, name: str, work_key: str) -> Captioned | Failed | None:
     """What is known of a photo; a damaged object is as good as none, and is made anew."""
     try:
-        return _read(store, name, work_key)
+        outcome = _read(store, name, work_key)
     except (ObjectMissing, RecordError):
         return None
+    return None if outdated(outcome) else outcome
 
 
 def _read(store: Store, name: str, work_key: str) -> Captioned | Failed:

@@ -14,7 +14,7 @@ from tasks.publishing.shards import read_shard
 from tasks.records.ahead import ahead
 from tasks.records.errors import RecordError
 from tasks.records.jsonl import parse
-from tasks.records.outcomes import Outcome
+from tasks.records.outcomes import Outcome, outdated
 from tasks.records.stage_a import ShardIndex
 
 _READERS = 8
@@ -39,18 +39,20 @@ def reuse(store: Store, mission: str, identity: str, works: Works) -> Reused:
     """
     names = _names(store, mission, identity)
     damaged: dict[int, str] = {}
+    passed: set[int] = set()
     used: set[int] = set()
     with ThreadPoolExecutor(_READERS, thread_name_prefix="reuse") as pool:
         while True:
-            usable = [(number, name) for number, (_, name) in enumerate(names) if number not in damaged]
+            usable = [(n, name) for n, (_, name) in enumerate(names) if n not in damaged and n not in passed]
             claimed = list(_claim(pool, store, usable, works, damaged))
-            faults = dict(_answer(pool, store, mission, claimed, works))
+            lacking = dict(_answer(pool, store, mission, claimed, works))
             used.update(number for number, _, _ in claimed)
-            # What a damaged shard held may be in another one that was passed over for it.
-            if not faults:
+            # What such a shard held may be in another one that was passed over for it.
+            if not lacking:
                 break
-            damaged.update(faults)
-            used -= faults.keys()
+            passed |= lacking.keys()
+            damaged.update((number, uri) for number, uri in lacking.items() if uri is not None)
+            used -= damaged.keys()
     return Reused(works.count(answered=True), len(used), tuple(damaged.values()))
 
 
@@ -91,8 +93,9 @@ def _claim(
 
 def _answer(
     pool: ThreadPoolExecutor, store: Store, mission: str, claimed: Iterable[tuple[int, str, str]], works: Works
-) -> Iterator[tuple[int, str]]:
-    """Read the claimed shards and keep their outcomes; the number and URI of those that are damaged."""
+) -> Iterator[tuple[int, str | None]]:
+    """Read the claimed shards and keep their outcomes; the number of those that lack some, with the URI of a damaged
+    one: others hold failures that no longer count."""
 
     def look(named: tuple[int, str, str]) -> tuple[int, str, list[Outcome] | None]:
         number, shard, sha256 = named
@@ -103,6 +106,7 @@ def _answer(
             return number, store.uri_of(key), None
 
     for number, uri, outcomes in ahead(pool, look, claimed, 2 * _READERS):
-        works.answer(outcomes or (), number)
-        if works.release(number):
-            yield number, uri
+        usable = [outcome for outcome in outcomes or () if not outdated(outcome)]
+        works.answer(usable, number)
+        if lacking := works.release(number):
+            yield number, uri if lacking > len(outcomes or ()) - len(usable) else None

@@ -15,7 +15,7 @@ from blocks.store import Store
 from tasks.publishing.keys import index_key, shard_key
 from tasks.records.errors import RecordError
 from tasks.records.jsonl import parse, to_line
-from tasks.records.outcomes import Outcome, lasts, parse_outcome
+from tasks.records.outcomes import Outcome, lasts, outdated, parse_outcome
 from tasks.records.stage_a import ShardIndex, Summarised
 from tasks.records.work import Shard
 
@@ -59,7 +59,8 @@ def write_shard(
 
 
 def receipt_of(store: Store, mission: str, identity: str, shard: Shard) -> Receipt | None:
-    """The receipt of a shard that was written before, as if it took no time; None if it is not whole.
+    """The receipt of a shard that was written before, as if it took no time; None if it is not whole, or has photos
+    that can be read by now.
 
     Raises StoreError when the store itself fails.
     """
@@ -70,7 +71,7 @@ def receipt_of(store: Store, mission: str, identity: str, shard: Shard) -> Recei
         outcomes = read_shard(store, key, index.sha256)
     except (RecordError, ObjectMissing, ObjectCorrupt):
         return None
-    if set(index.work_keys) != {item.work_key for item in shard.items}:
+    if set(index.work_keys) != {item.work_key for item in shard.items} or any(map(outdated, outcomes)):
         return None
     return _receipt(key, index.sha256, outcomes, 0.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.records.jsonl import parse
 from tasks.records.reasons import PASSING
-from tasks.records.stage_a import Failed, Summarised
+from tasks.records.stage_a import READER, Failed, Summarised
 
 Outcome = Summarised | Failed
 
@@ -17,3 +17,8 @@ def parse_outcome(line: bytes, place: str) -> Outcome:
 def lasts(outcome: Outcome) -> bool:
     """Whether the same work would end the same way tomorrow, so that a later run may take the outcome over."""
     return outcome.reason not in PASSING
+
+
+def outdated(outcome: object) -> bool:
+    """Whether a photo failed when fewer could be read, so that it must be tried again."""
+    return isinstance(outcome, Failed) and outcome.reader < READER

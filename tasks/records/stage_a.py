@@ -88,13 +88,20 @@ class Summarised(Answered):
         return self.reason is None
 
 
+READER: int = 2
+"""Counts up whenever more photos can be read: an older failure then says nothing. 2: WebP, HEIC, AVIF, and JPEG without
+its end."""
+
+
 class Failed(Record):
-    """A photo that could not be read, or for which the engine gave no answer; a line of a shard."""
+    """A photo that could not be read, or for which the engine gave no answer; a line of a shard. `reader` is the
+    `READER` of whoever tried."""
 
     work_key: Sha256
     sha256: Sha256
     reason: Reason
     detail: str
+    reader: int = 1
 
     @property
     def ok(self) -> bool:

@@ -15,7 +15,7 @@ from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import REDECODED, Reason
-from tasks.records.stage_a import Failed, Summarised
+from tasks.records.stage_a import READER, Failed, Summarised
 from tasks.records.work import WorkItem
 from tasks.summaries.grammar import Violation, read
 from tasks.summaries.ladder import rungs
@@ -215,4 +215,5 @@ def _failed(item: WorkItem, failure: Failure) -> Failed:
         sha256=item.photo.sha256,
         reason=failure.error.reason,
         detail=failure.error.detail,
+        reader=READER,
     )

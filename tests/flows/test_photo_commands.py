@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from flows.cli import main
+from tests.builders import make_checkpoint, make_photo_bytes
 from tests.demo import Demo
 from tests.merging import Merging
 from tests.tasks.engines.faulty import Script, chat, faulty, pieces, status, streamed, usage
@@ -86,6 +87,34 @@ def test_a_photo_that_cannot_be_read_is_told(demo: Demo, tmp_path: Path, capsys:
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "PhotoError: truncated_image" in shown.err
+
+
+@pytest.mark.parametrize("command", ["summarize", "caption"])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("没有照片".encode(), "not_an_image"),
+        (make_photo_bytes("GIF"), "unsupported_format"),
+        (make_photo_bytes(size=(400, 300))[:-900] + b"\xff\xd9", "truncated_image"),
+        (make_photo_bytes("PNG", (10, 400)), "too_small"),
+    ],
+)
+def test_a_file_that_is_no_photo_is_refused_before_a_model_is_loaded(
+    command: str, data: bytes, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, checkpoint = tmp_path / "img1.jpg", make_checkpoint(tmp_path / "checkpoint")  # no weights to load
+    photo.write_bytes(data)
+    assert main([command, str(photo), "--checkpoint", str(checkpoint), "--device", "cpu"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"fieldcheck: PhotoError: {reason}: {photo}: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_a_photo_that_is_no_file_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint")
+    assert main(["summarize", str(tmp_path), "--checkpoint", str(checkpoint), "--device", "cpu"]) == 2
+    assert "there is no file" in capsys.readouterr().err
 
 
 def test_a_merge_that_was_made_is_found(merging: Merging, demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,10 @@ from tasks.dense.keys import outcome_key
 from tasks.engines.protocol import Failure, FinishReason, Request, Results
 from tasks.images.open import decode
 from tasks.records.errors import PhotoError, RecordError
+from tasks.records.jsonl import to_line
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
+from tasks.records.stage_a import Failed
 from tests.builders import make_identity, put_photos
 from tests.tasks.summaries.table_engine import TableEngine
 
@@ -137,6 +139,16 @@ def test_a_photo_that_cannot_be_decoded_is_tried_once(bench: Bench, tmp_path: Pa
         assert [one.error and one.error.reason for one in seen] == [None, Reason.TRUNCATED_IMAGE, None]
         assert [one.fresh for one in seen] == [asked > 0, False, asked > 0]
         assert bench.asked == asked
+
+
+def test_a_photo_that_could_not_be_read_by_an_older_version_is_tried_again(bench: Bench) -> None:
+    first = bench.caption()[0]
+    old = Failed(
+        work_key=first.work_key, sha256=first.photo.sha256, reason=Reason.NOT_AN_IMAGE, detail="the content is WebP"
+    )
+    bench.store.write(outcome_key("set", first.work_key), to_line(old))
+    assert bench.caption()[0].error is None
+    assert bench.asked == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tasks.ledger.ledger import Ledger
 from tasks.publishing.keys import index_folder
 from tasks.publishing.reuse import current_epoch, reuse
 from tasks.publishing.shards import write_shard
-from tasks.records.outcomes import Outcome
+from tasks.records.jsonl import to_line
+from tasks.records.outcomes import Outcome, outdated, parse_outcome
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Summarised
 from tasks.summaries.plan import plan_shards
@@ -97,6 +98,21 @@ def test_of_two_shards_of_one_epoch_it_is_always_the_same_that_counts(tmp_path: 
     for contents in ("ab", "bc"):
         put(undisturbed, contents, f"BBU设备×{len(contents) + ord(contents[0])}")
     assert taken(store, "abc") == taken(undisturbed, "abc")
+
+
+def test_a_photo_that_failed_when_fewer_could_be_read_is_tried_again(store: LocalStore) -> None:
+    old = make_failed(make_photo("a")).model_copy(update={"reader": 1})
+    put_outcomes(store, [old, make_summarised(make_photo("b"))], "ab")
+    assert taken(store, "ab") == ({"b": "BBU设备×1"}, 1, ())
+    # What became of it then is in a shard of its own, whichever of the two names is smaller.
+    for more in "cdefgh":
+        put_outcomes(store, [make_failed(make_photo("a")), make_summarised(make_photo(more))], f"a{more}")
+    assert taken(store, "ab")[0] == {"a": "truncated_image", "b": "BBU设备×1"}
+
+
+def test_a_failure_of_an_older_version_says_no_reader(store: LocalStore) -> None:
+    line = to_line(make_failed(make_photo("a"))).replace(b', "reader": 2', b"")
+    assert outdated(parse_outcome(line[:-1], "a shard"))
 
 
 def test_what_passes_is_tried_again_and_what_lasts_is_not(store: LocalStore) -> None:
