@@ -74,8 +74,13 @@ def load_stage_a(
 
 
 def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
-    """One frozen Stage-B configuration; like `load_stage_a`."""
-    return _load(StageBConfig, check_stage_b, given, profile)
+    """One frozen Stage-B configuration; like `load_stage_a`.
+
+    Where the manifest is given, so is the store: that of the manifest, unless another one is given too. What the
+    environment says of Stage-A's store is not said of this run.
+    """
+    told = {"store": None, **given} if given.get("manifest") else given
+    return _load(StageBConfig, check_stage_b, told, profile)
 
 
 def load_verify(given: Mapping[str, Any], profile: str | None = None) -> VerifyConfig:

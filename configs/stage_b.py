@@ -22,5 +22,7 @@ class StageBConfig(VerifyConfig):
     """A Stage-B run over one published Stage-A run."""
 
     store: str | None = Field(
-        None, description="Where Stage-B's results go; by default the store that holds the manifest."
+        None,
+        description="Where Stage-B's results go; by default the store that holds the manifest, whatever store the "
+        "environment names for Stage-A.",
     )

@@ -104,22 +104,31 @@ def over_lanes(
     if len(lanes) == 1:
         (lane,) = lanes
         return [here(*taken, lane) for taken in iter(lane.take, None)]
-    free: SimpleQueue[L] = SimpleQueue()
+    free: SimpleQueue[tuple[L, PrefectFuture[R] | None]] = SimpleQueue()
     for lane in lanes:
-        free.put(lane)
+        free.put((lane, None))
     futures: dict[int, PrefectFuture[R]] = {}
-    left = len(lanes)
+    left, failed = len(lanes), False
     try:
         while left:
-            lane = free.get()
-            failed = any(future.state.is_failed() or future.state.is_crashed() for future in futures.values())
+            lane, done = free.get()
+            failed = failed or (done is not None and _has_failed(done))
             if failed or (taken := lane.take()) is None:
                 left -= 1
                 continue
             future = submitted(*taken, lane)
-            future.add_done_callback(lambda _, lane=lane: free.put(lane))
+            future.add_done_callback(lambda future, lane=lane: free.put((lane, future)))
             futures[taken[0]] = future
     finally:
         for future in futures.values():
             future.wait()
     return [futures[number].result() for number in sorted(futures)]
+
+
+def _has_failed(done: PrefectFuture[Any]) -> bool:
+    """Whether a future that is done ended otherwise than well.
+
+    Its state is asked of the API, once a look, until `wait` has noted the last one.
+    """
+    done.wait()
+    return not done.state.is_completed()

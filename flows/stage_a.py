@@ -25,12 +25,12 @@ from configs.parts import (
 )
 from configs.photo import Device, ShardPhotos, Slot
 from configs.settings import load_stage_a
-from configs.stage_a import ShardSeconds, StageAConfig
+from configs.stage_a import ShardSeconds
 from configs.stores import BlockName, S3Options
+from flows.hand_off import hand_off_run, stage_b_inline
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.shown import checkpoint_of, plain, shown_progress
 from flows.spread import infer_all
-from flows.stage_b import stage_b
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.inputs.task import verify_inputs as verify_inputs_task
 from tasks.ledger.ledger import Ledger
@@ -39,14 +39,12 @@ from tasks.publishing.report import throughput
 from tasks.publishing.shards import Receipt
 from tasks.publishing.task import (
     carry_over_run,
-    hand_off_run,
     holding_mission,
     publish_run,
     report_run,
 )
 from tasks.reports.task import record_history
 from tasks.summaries.task import Plan, plan_run, validate_run
-from tasks.verdicts.task import find_tickets
 
 
 def _run_name() -> str:
@@ -137,18 +135,8 @@ def stage_a(
     seconds = time.monotonic() - began
     report_run(config, published, receipts, plan.reused, validated.exact_match, seconds, report.told)
     record_history(config, published, receipts, plan.reused, seconds)
-    handed = hand_off_run(config, published) or stage_b_inline(config, published)
+    handed = hand_off_run(config, published) or stage_b_inline(config, published, profile)
     return _summary(published, receipts, plan, validated, seconds, handed)
-
-
-def stage_b_inline(config: StageAConfig, published: Published) -> dict[str, Any]:
-    """Stage-B inside this run, once a manifest: what the embedded set-up has in place of a deployment."""
-    if config.hand_off.mode == "none":
-        return {}
-    found = find_tickets(config, published)
-    if found is not None:
-        return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
-    return {**stage_b(manifest=published.uri, sha256=published.sha256, s3=config.s3), "started": True}
 
 
 def _summary(

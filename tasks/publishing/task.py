@@ -1,4 +1,4 @@
-"""Prefect's view of publishing, of checking a run, and of handing it to Stage-B."""
+"""Prefect's view of publishing and of checking a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import httpx
 from prefect import get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
@@ -199,48 +195,3 @@ def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked[
     checked = check_run(open_store(root, s3), key, sha256)
     get_run_logger().info("%s: %d objects, %d records check out", manifest, checked.objects, checked.records)
     return checked
-
-
-@task(name="hand-off", retries=2, retry_delay_seconds=5, cache_policy=NO_CACHE, persist_result=False)
-def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] | None:
-    """Start the Stage-B deployment for a manifest, once however often it is asked.
-
-    Deployment, id and name of its run; None where Stage-B is not to be started here: there is no such deployment, or
-    the mode says so. Raises ObjectNotFound if the mode asks for the deployment and it does not exist.
-    """
-    log = get_run_logger()
-    deployment, mode = config.hand_off.deployment, config.hand_off.mode
-    if mode in {"inline", "none"}:
-        return None
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_deployment_by_name(deployment)
-        except ObjectNotFound:
-            if mode == "auto":
-                return None
-            log.error("there is no deployment %s; deploy it, or set hand_off.mode", deployment)
-            raise
-    # A block keeps the credentials too, and Stage-B needs them.
-    manifest = f"{config.store}/{published.key}" if config.store.startswith("block://") else published.uri
-    parameters = {
-        "manifest": manifest,
-        "sha256": published.sha256,
-        "s3": config.s3.model_dump(mode="json"),
-        "handed_by": str(flow_run.id),
-    }
-    run: Any = run_deployment(
-        name=deployment,
-        parameters=parameters,
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"stage-b-{published.sha256}",
-    )
-    log.info("handed %s to %s: run %s", published.uri, deployment, run.name)
-    with shown_if_possible():
-        create_link_artifact(
-            link=flow_run_page(run.id),
-            link_text=f"Stage-B: {run.name}",
-            key=f"stage-a-{mission_slug(config.mission)}-hand-off",
-            description=f"Stage-B's run for manifest {published.sha256[:12]}",
-        )
-    return {"deployment": deployment, "flow_run_id": str(run.id), "flow_run_name": str(run.name)}

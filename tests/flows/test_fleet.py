@@ -6,7 +6,9 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -91,6 +93,21 @@ def test_a_piece_that_fails_ends_the_work(devices: list[str]) -> None:
         run(devices, ["x", "bad", *["x"] * 20])
     assert not YARD.busy
     assert len(YARD.done) < 8
+
+
+def test_the_server_is_not_asked_for_every_earlier_piece_at_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended here is known here: a hundred shards were ten thousand questions."""
+    asked: list[str] = []
+    really_send = httpx.Client.send
+
+    def send(self: httpx.Client, request: httpx.Request, *args: Any, **options: Any) -> httpx.Response:
+        if request.method == "GET" and "/task_runs/" in request.url.path:
+            asked.append(request.url.path)
+        return really_send(self, request, *args, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+    assert len(run(["a", "b"], ["x"] * 24)) == 24
+    assert len(asked) <= 24
 
 
 def test_nothing_to_do_is_nothing() -> None:

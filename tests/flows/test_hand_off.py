@@ -1,21 +1,29 @@
-"""The hand-off to Stage-B: one run a manifest, through a deployment where there is one."""
+"""The hand-off to Stage-B: one run a manifest, through a deployment where there is one, into the store of the run."""
 
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.runtime import flow_run
 
+from blocks.publish_target import PublishTarget
+from blocks.stores import open_store
+from configs.errors import ConfigError
 from configs.parts import HandOffConfig
 from configs.stage_a import StageAConfig
+from flows.hand_off import hand_off_run
+from flows.stage_a import stage_a
 from flows.stage_b import stage_b
 from tasks.publishing.publish import Published
-from tasks.publishing.task import hand_off_run
 from tasks.records.stage_a import Counts, RunManifest
+from tests.flows.conftest import MISSION
+from tests.servers import S3Server
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
@@ -45,7 +53,8 @@ def published() -> Published:
         ),
         files=(),
     )
-    return Published(f"s3://bucket/stage_a/m/runs/{digest[:16]}/manifest.json", "key", digest, manifest, fresh=True)
+    key = f"stage_a/m/runs/{digest[:16]}/manifest.json"
+    return Published(f"s3://bucket/{key}", key, digest, manifest, fresh=True)
 
 
 @pytest.fixture
@@ -58,12 +67,14 @@ def deployment() -> str:
     return f"{stage_b.name}/{name}"
 
 
-def hand_over(published: Published, **hand_off: Any) -> dict[str, str] | None:
-    """The hand-off task inside a flow of its own."""
+def hand_over(published: Published, seen: list[uuid.UUID] | None = None, **hand_off: Any) -> dict[str, str] | None:
+    """The hand-off task inside a flow of its own, whose run is added to `seen`."""
     config = StageAConfig(hand_off=HandOffConfig(**hand_off))
 
     @flow(name=f"hand-over-{uuid.uuid4().hex[:8]}")
     def hand_over_flow() -> dict[str, str] | None:
+        if seen is not None:
+            seen.append(uuid.UUID(str(flow_run.id)))
         return hand_off_run(config, published)
 
     return hand_over_flow()
@@ -78,6 +89,7 @@ def test_a_manifest_starts_one_run_however_often_it_is_handed_over(published: Pu
         run = client.read_flow_run(uuid.UUID(first["flow_run_id"]))
     assert run.parameters["manifest"] == published.uri
     assert run.parameters["sha256"] == published.sha256
+    assert run.parameters["store"] == "s3://bucket"
     assert run.idempotency_key == f"stage-b-{published.sha256}"
 
 
@@ -90,11 +102,92 @@ def test_without_the_deployment_it_is_left_to_the_flow(published: Published) -> 
     assert hand_over(published, deployment="stage-b/nobody-made-this") is None
 
 
-def test_a_deployment_that_is_asked_for_and_missing_is_an_error(published: Published) -> None:
-    with pytest.raises(ObjectNotFound):
-        hand_over(published, mode="deployment", deployment="stage-b/nobody-made-this")
+def test_a_deployment_that_is_asked_for_and_missing_is_refused_once(published: Published) -> None:
+    """Nobody deploys it while we wait: a refusal is not tried again."""
+    seen: list[uuid.UUID] = []
+    with pytest.raises(ConfigError, match="there is no stage-b/nobody-made-this"):
+        hand_over(published, seen, mode="deployment", deployment="stage-b/nobody-made-this")
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(
+            task_run_filter=TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=seen)),
+        )
+    assert [(run.name.rpartition("-")[0], run.run_count) for run in runs] == [("hand-off", 1)]
+
+
+def test_a_deployment_of_another_release_that_refuses_the_parameters_is_refused_once(published: Published) -> None:
+    @flow(name=f"old-{uuid.uuid4().hex[:8]}")
+    def old(manifest: int) -> None:
+        """Takes no path."""
+
+    with get_client(sync_client=True) as client:
+        schema = {"type": "object", "properties": {"manifest": {"type": "integer"}}, "additionalProperties": False}
+        client.create_deployment(
+            flow_id=client.create_flow(old), name="old", parameter_openapi_schema=schema, enforce_parameter_schema=True
+        )
+    with pytest.raises(ConfigError, match=f"Prefect refuses a run of {old.name}/old"):
+        hand_over(published, mode="deployment", deployment=f"{old.name}/old")
 
 
 @pytest.mark.parametrize("mode", ["inline", "none"])
 def test_the_other_modes_start_no_deployment(published: Published, deployment: str, mode: str) -> None:
     assert hand_over(published, mode=mode, deployment=deployment) is None
+
+
+def tickets_in(root: Path) -> list[Path]:
+    """Files of tickets under a folder."""
+    return sorted(root.rglob("tickets.jsonl"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in; its `.env` and its profile name a store `production` for everything."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "production").mkdir()
+    (tmp_path / "site.yaml").write_text("store: production\n", encoding="utf-8")
+    (tmp_path / ".env").write_text("FIELDCHECK_STORE=production\nFIELDCHECK_PROFILE=site.yaml\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_a_trial_beside_an_environment_that_names_production_writes_its_tickets_into_the_trial(
+    given: dict[str, Any], elsewhere: Path
+) -> None:
+    summary = stage_a(**given, store="trial")
+    assert summary["stage_b"]["tickets"] == summary["groups"] - summary["quarantined"]
+    assert tickets_in(elsewhere) == tickets_in(elsewhere / "trial")
+    assert not list((elsewhere / "production").rglob("*"))
+    # By hand as well: the tickets of a run are made beside it, unless another store is given.
+    (elsewhere / "trial" / "stage_b").rename(elsewhere / "first")
+    by_hand = stage_b(manifest=summary["manifest"])
+    assert by_hand["manifest"] == summary["stage_b"]["manifest"]
+    assert not list((elsewhere / "production").rglob("*"))
+    stage_b(manifest=summary["manifest"], store="second")
+    assert len(tickets_in(elsewhere / "second")) == 1
+
+
+def test_a_profile_that_only_the_run_was_given_counts_for_its_tickets_too(
+    given: dict[str, Any], elsewhere: Path
+) -> None:
+    (elsewhere / ".env").write_text("FIELDCHECK_PROFILE=gone.yaml\n", encoding="utf-8")
+    summary = stage_a(**given, profile="site.yaml")
+    assert len(tickets_in(elsewhere / "production")) == 1
+    assert summary["stage_b"]["started"]
+
+
+def test_stage_b_has_what_only_the_block_of_the_store_knows(
+    given: dict[str, Any], rclone_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials, endpoint and region: a server that checks signatures, and nothing of it in the environment."""
+    for name in rclone_server.env:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bucket, name = rclone_server.new_bucket(), f"target-{uuid.uuid4().hex[:8]}"
+    PublishTarget(
+        uri=f"s3://{bucket}/out",
+        aws_credentials=rclone_server.credentials(),
+        endpoint_url=rclone_server.endpoint,
+        region="us-east-1",
+    ).save(name, _sync=True)  # type: ignore[call-arg]
+    summary = stage_a(**given, store=f"block://{name}")
+    assert summary["stage_b"]["started"]
+    keys = [info.key for info in open_store(f"block://{name}").list(f"stage_b/{MISSION}/")]
+    assert sorted(key.rpartition("/")[2] for key in keys) == ["manifest.json", "tickets.jsonl"]

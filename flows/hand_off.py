@@ -1,0 +1,117 @@
+"""How a published run reaches Stage-B: through its deployment, or inside the same process. Knows no step of Stage-B."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from prefect import get_run_logger, task
+from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
+
+from configs.errors import ConfigError, Fault, PrefectUnavailable
+from configs.stage_a import StageAConfig
+from flows.stage_b import stage_b
+from tasks.publishing.keys import split_manifest_uri
+from tasks.publishing.publish import Published
+from tasks.publishing.task import flow_run_page, mission_slug, shown_if_possible
+from tasks.records.retry import RETRIED
+from tasks.verdicts.task import find_tickets
+
+_PASSING = frozenset({408, 425, 429})
+"""HTTP statuses below 500 that say "later" and not "no"."""
+
+
+def stage_b_parameters(config: StageAConfig, published: Published) -> dict[str, Any]:
+    """What Stage-B is told of a run, in whatever process it runs: nothing is left to the environment of that process.
+
+    Tickets go to the store that the run is in. A block keeps the credentials too, and Stage-B needs them.
+    """
+    block = config.store.startswith("block://")
+    store = config.store if block else split_manifest_uri(published.uri)[0]
+    return {
+        "manifest": f"{store.rstrip('/')}/{published.key}",
+        "sha256": published.sha256,
+        "store": store,
+        "s3": config.s3.model_dump(mode="json"),
+        "handed_by": flow_run.id and str(flow_run.id),
+    }
+
+
+@task(name="hand-off", cache_policy=NO_CACHE, **RETRIED)
+def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] | None:
+    """Start the Stage-B deployment for a manifest, once however often it is asked.
+
+    Deployment, id and name of its run; None where Stage-B is not to be started here: there is no such deployment, or
+    the mode says so. Raises ConfigError if the mode asks for the deployment and it does not exist, or if it refuses
+    the run; PrefectUnavailable if the API does not answer.
+    """
+    deployment, mode = config.hand_off.deployment, config.hand_off.mode
+    if mode in {"inline", "none"}:
+        return None
+    with _translated(deployment):
+        try:
+            with get_client(sync_client=True) as client:
+                client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            if mode == "auto":
+                return None
+            raise
+        run: Any = run_deployment(
+            name=deployment,
+            parameters=stage_b_parameters(config, published),
+            timeout=0,
+            as_subflow=False,
+            idempotency_key=f"stage-b-{published.sha256}",
+        )
+    get_run_logger().info("handed %s to %s: run %s", published.uri, deployment, run.name)
+    with shown_if_possible():
+        create_link_artifact(
+            link=flow_run_page(run.id),
+            link_text=f"Stage-B: {run.name}",
+            key=f"stage-a-{mission_slug(config.mission)}-hand-off",
+            description=f"Stage-B's run for manifest {published.sha256[:12]}",
+        )
+    return {"deployment": deployment, "flow_run_id": str(run.id), "flow_run_name": str(run.name)}
+
+
+def stage_b_inline(config: StageAConfig, published: Published, profile: str | None = None) -> dict[str, Any]:
+    """Stage-B inside this run, once a manifest: what the embedded set-up has in place of a deployment."""
+    if config.hand_off.mode == "none":
+        return {}
+    found = find_tickets(config, published)
+    if found is not None:
+        return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
+    return {**stage_b(**stage_b_parameters(config, published), profile=profile), "started": True}
+
+
+@contextmanager
+def _translated(deployment: str) -> Iterator[None]:
+    """Prefect's errors as ours: a refusal is one however often it is asked for, all else may pass."""
+    try:
+        yield
+    except ObjectNotFound as error:
+        cure = "deploy it, or set hand_off.mode; the run is published, the same command again hands it over"
+        raise ConfigError([Fault("hand_off.deployment", f"there is no {deployment}", cure)]) from error
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        if status >= 500 or status in _PASSING:
+            raise PrefectUnavailable(_unavailable(error)) from error
+        what = f"Prefect refuses a run of {deployment} (HTTP {status})"
+        cure = "deploy this release again, and look at PREFECT_API_AUTH_STRING and at the deployment's parameters"
+        raise ConfigError([Fault("hand_off.deployment", what, cure)]) from error
+    except httpx.HTTPError as error:
+        raise PrefectUnavailable(_unavailable(error)) from error
+
+
+def _unavailable(error: httpx.HTTPError) -> str:
+    return (
+        f"the run is published, but the Prefect API does not answer ({type(error).__name__}), so that Stage-B was not "
+        "started: check PREFECT_API_URL and that the server is up, and run the same command again"
+    )
