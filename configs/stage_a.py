@@ -54,7 +54,8 @@ class StageAConfig(Part):
         description="How long a shard should take, once it is known how fast photos go: what a killed run redoes.",
     )
     force: CliToggleFlag[bool] = Field(
-        False, description="Infer every photo anew, whatever earlier runs know; their shards stay."
+        False,
+        description="Infer every photo anew, whatever earlier runs know; their shards stay. After a kill it goes on.",
     )
     requeue: str | None = Field(
         None,

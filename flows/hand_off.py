@@ -46,7 +46,7 @@ def stage_b_parameters(config: StageAConfig, published: Published) -> dict[str, 
 
 @task(name="hand-off", cache_policy=NO_CACHE, **RETRIED)
 def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] | None:
-    """Start the Stage-B deployment for a manifest, once however often it is asked.
+    """Start the Stage-B deployment for a manifest, once however often it is asked, as long as its tickets are whole.
 
     Deployment, id and name of its run; None where Stage-B is not to be started here: there is no such deployment, or
     the mode says so. Raises ConfigError if the mode asks for the deployment and it does not exist, or if it refuses
@@ -63,13 +63,11 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
             if mode == "auto":
                 return None
             raise
-        run: Any = run_deployment(
-            name=deployment,
-            parameters=stage_b_parameters(config, published),
-            timeout=0,
-            as_subflow=False,
-            idempotency_key=f"stage-b-{published.sha256}",
-        )
+        parameters = stage_b_parameters(config, published)
+        run = _start(deployment, parameters, key := f"stage-b-{published.sha256}")
+        # A run that has ended without its tickets, or whose tickets were damaged since, is followed by one more.
+        while run.state is not None and run.state.is_final() and find_tickets(config, published) is None:
+            run = _start(deployment, parameters, f"{key}-after-{run.id}")
     get_run_logger().info("handed %s to %s: run %s", published.uri, deployment, run.name)
     with shown_if_possible():
         create_link_artifact(
@@ -89,6 +87,10 @@ def stage_b_inline(config: StageAConfig, published: Published, profile: str | No
     if found is not None:
         return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
     return {**stage_b(**stage_b_parameters(config, published), profile=profile), "started": True}
+
+
+def _start(deployment: str, parameters: dict[str, Any], key: str) -> Any:
+    return run_deployment(name=deployment, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Knows the files' formats; knows no engine and no Prefect.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
@@ -14,7 +14,7 @@ from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, rec
 from tasks.publishing.publish import derive_run_id
 from tasks.publishing.reread import Checked, entry_of, read_canonical, reread
 from tasks.records.errors import ManifestError
-from tasks.records.stage_a import Provenance, QuarantineEntry, RunManifest, StageARecord
+from tasks.records.stage_a import FileEntry, Provenance, QuarantineEntry, RunManifest, StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 
 
@@ -32,7 +32,10 @@ def check_run(store: Store, key: str, expected: str | None = None) -> Checked[Ru
             raise
         return Checked.of("stage_a", manifest, digest, manifest.files)
     tickets_manifest, digest = read_canonical(StageBManifest, store, key, expected)
+    if tickets_manifest.sealed() != tickets_manifest:
+        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
     _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
+    _check_names(tickets_manifest.files, (TICKETS,), store, key)
     if tickets_manifest.run_id != tickets_manifest.source_sha256[:16]:
         raise ManifestError(f"{store.uri_of(key)} was changed: its run id is not that of its source")
     tickets = sum(1 for _ in reread(Ticket, store, key, entry_of(tickets_manifest.files, TICKETS, store, key)))
@@ -89,6 +92,7 @@ def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
 
 def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
     where = store.uri_of(key.rpartition("/")[0])
+    _check_names(manifest.files, (records_name(manifest.mission), PROVENANCE, QUARANTINE), store, key)
     provenance = read_provenance(store, key, manifest)
     before = ("", "")
     groups = photos = 0
@@ -114,12 +118,24 @@ def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
     if next(provenance, None) is not None:
         raise ManifestError(f"{where}/{PROVENANCE} has lines for photos that were not published")
     quarantined = sum(line.kind == "group" for line in read_quarantine(store, key, manifest))
-    counted = (manifest.counts.groups_published, manifest.counts.photos_published, manifest.counts.groups_quarantined)
+    counts = manifest.counts
+    counted = (counts.groups_published, counts.photos_published, counts.groups_quarantined)
     if counted != (groups, photos, quarantined):
         raise ManifestError(
             f"{store.uri_of(key)} counts {counted} groups, photos and quarantined groups; "
             f"there are {(groups, photos, quarantined)}"
         )
+    if (counts.groups, counts.photos) != (groups + quarantined, photos + counts.photos_quarantined):
+        raise ManifestError(f"{store.uri_of(key)} has counts that do not add up")
+
+
+def _check_names(files: Sequence[FileEntry], expected: Sequence[str], store: Store, key: str) -> None:
+    """A file that is listed and not read would be vouched for by nobody."""
+    for name in expected:
+        entry_of(files, name, store, key)
+    listed = [entry.name for entry in files]
+    if listed != list(expected):
+        raise ManifestError(f"{store.uri_of(key)} lists {', '.join(listed)}; a run has {', '.join(expected)}")
 
 
 def _check_layout(mission: str, run_id: str, key: str, store: Store) -> None:

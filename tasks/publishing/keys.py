@@ -2,6 +2,7 @@
 
 stage_a/<mission>/shards/<shard_key>.jsonl
 stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json
+stage_a/<mission>/forced/<identity>.json
 stage_a/<mission>/pieces/<piece>/order.json, receipts.json
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
@@ -51,6 +52,11 @@ def split_index_key(key: str) -> tuple[int, str] | None:
     """Epoch and key of an index object; None if the key is not one of those."""
     match = _INDEX.search(key)
     return None if match is None else (int(match["epoch"]), key)
+
+
+def forced_key(mission: str, identity: str) -> str:
+    """Key of the note of a forced run; there until the run has ended."""
+    return f"stage_a/{mission}/forced/{identity[:16]}.json"
 
 
 def piece_order_key(mission: str, piece: str) -> str:

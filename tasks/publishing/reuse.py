@@ -30,14 +30,15 @@ class Reused:
     damaged: tuple[str, ...]
 
 
-def reuse(store: Store, mission: str, identity: str, works: Works) -> Reused:
-    """Answer the ledger's work from the shards that earlier runs wrote under the same identity.
+def reuse(store: Store, mission: str, identity: str, works: Works, *, epoch: int | None = None) -> Reused:
+    """Answer the ledger's work from the shards that earlier runs wrote under the same identity, or from those of one
+    `epoch` alone.
 
     Of two shards with one photo, that of the later epoch counts, and of one epoch that with the smaller name: the same
     store gives the same texts. Lists only the index objects of this mission and identity. Raises StoreError when the
     store itself fails.
     """
-    names = _names(store, mission, identity)
+    names = [name for name in _names(store, mission, identity) if epoch is None or name[0] == epoch]
     damaged: dict[int, str] = {}
     passed: set[int] = set()
     used: set[int] = set()

@@ -23,6 +23,7 @@ from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stores import S3Options
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.check import check_run, read_quarantine, read_records
+from tasks.publishing.forced import end_forced
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.lease import MissionLease
 from tasks.publishing.publish import Published, Validated, current, point_to, publish
@@ -111,14 +112,19 @@ def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held
     """Write the run and move the mission's pointer. Raises TooMuchQuarantined, Superseded or StoreError."""
     log = get_run_logger()
     store = open_store(config.store, config.s3)
+    identity = run.input.identity.digest
     try:
         published = publish(store, run.input, ledger, held.confirm)
     except TooMuchQuarantined as error:
+        if config.force:
+            end_forced(store, config.mission, identity)  # it did its work, and this is what came of it
         with store.open(error.quarantine) as stream:
             lines = read_lines(QuarantineEntry, stream, store.uri_of(error.quarantine))
             _show_quarantine(config.mission, (entry for _, entry in lines), "a refused run")
         raise
     latest = point_to(store, published, held.latest)
+    if config.force:
+        end_forced(store, config.mission, identity)
     log.info(
         "%s %s, number %d of the mission",
         "published" if published.fresh else "unchanged:",

@@ -20,10 +20,11 @@ from tasks.engines.open import EngineSpec, close_engine, open_engine
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
+from tasks.publishing.forced import begin_forced
 from tasks.publishing.pieces import Piece
 from tasks.publishing.publish import RunInput, Validated
 from tasks.publishing.requeue import Carried
-from tasks.publishing.reuse import current_epoch, reuse
+from tasks.publishing.reuse import reuse
 from tasks.publishing.shards import Receipt, read_shard, receipt_of, write_shard
 from tasks.records.errors import EngineError
 from tasks.records.photos import on_one_line
@@ -78,15 +79,14 @@ def plan_run(
     ledger.works.forget()
     plan_work(ledger.groups, ledger.works, texts)
     store = open_store(config.store, config.s3)
-    if config.force:
-        reused, epoch = 0, current_epoch(store, config.mission, texts.digest) + 1
-    else:
-        taken = reuse(store, config.mission, texts.digest, ledger.works)
-        reused, epoch = taken.photos, 0
-        for uri in taken.damaged:
-            log.warning("%s is missing or damaged; its photos are inferred again", uri)
+    forced = begin_forced(store, config.mission, texts.digest) if config.force else None
+    taken = reuse(store, config.mission, texts.digest, ledger.works, epoch=forced and forced.epoch)
+    for uri in taken.damaged:
+        log.warning("%s is missing or damaged; its photos are inferred again", uri)
+    if forced is not None and forced.again:
+        log.info("an earlier try of this forced run did not end: it goes on; to begin anew, delete %s", forced.uri)
     photos = ledger.works.count()
-    plan = Plan(prompt, texts, photos, reused, photos - reused, epoch)
+    plan = Plan(prompt, texts, photos, taken.photos, photos - taken.photos, forced.epoch if forced else 0)
     log.info(
         "%d photos, %d of them different: %d known from earlier runs, %d to summarise",
         report.photos,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from blocks.errors import ObjectMissing
+from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
-from tasks.publishing.check import read_manifest, read_records
+from tasks.publishing.check import check_run, read_manifest, read_records
 from tasks.publishing.files import JsonlWriter
 from tasks.publishing.keys import MANIFEST, TICKETS, run_folder
-from tasks.records.errors import RecordError
-from tasks.records.jsonl import parse, to_line
+from tasks.records.errors import OutputError
+from tasks.records.jsonl import to_line
 from tasks.records.stage_a import StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 
@@ -44,16 +44,19 @@ def ticket(record: StageARecord, line: int) -> Ticket:
 
 
 def find_ingested(target: Store, mission: str, digest: str) -> Ingested | None:
-    """The tickets of the Stage-A run whose manifest has the sha256 `digest`, if they were made. Raises StoreError."""
+    """The tickets of the Stage-A run whose manifest has the sha256 `digest`, if they were made and are whole.
+
+    Raises StoreError.
+    """
     key = f"{run_folder('stage_b', mission, digest[:16])}/{MANIFEST}"
     try:
-        data = target.read(key)
-        own = parse(StageBManifest, data, target.uri_of(key))
-    except (ObjectMissing, RecordError):
+        checked = check_run(target, key)
+    except (ObjectMissing, ObjectCorrupt, OutputError):
         return None
-    if own.source_sha256 != digest:
+    own = checked.manifest
+    if not isinstance(own, StageBManifest) or own.source_sha256 != digest:
         return None
-    return Ingested(target.uri_of(key), key, hashlib.sha256(data).hexdigest(), own.run_id, own.tickets)
+    return Ingested(target.uri_of(key), key, checked.sha256, own.run_id, own.tickets)
 
 
 def ingest(source: Store, key: str, target: Store, expected: str | None = None) -> Ingested:
@@ -78,7 +81,7 @@ def ingest(source: Store, key: str, target: Store, expected: str | None = None) 
         source_sha256=digest,
         tickets=file.entry.records,
         files=(file.entry,),
-    )
+    ).sealed()
     data = to_line(own)
     target.write(f"{folder}/{MANIFEST}", data)
     return Ingested(

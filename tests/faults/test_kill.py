@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def killed_at(launcher: Launcher, store: LocalStore, point: str) -> Run:
     run.wait()
     assert (run.code, run.phase) == (-9, phase), run.stderr
     return run
+
+
+def copied(store: LocalStore, to: Path) -> LocalStore:
+    """The same store in another place."""
+    shutil.copytree(store.uri, to)
+    return LocalStore(to)
 
 
 def keys(store: LocalStore) -> set[str]:
@@ -108,9 +115,28 @@ def test_a_kill_at_every_kind_of_moment_changes_no_byte(
     check_finished([killed, launcher.start(tmp_path, stage_b=True)], store, undisturbed[1])
 
 
+def test_a_forced_run_that_was_killed_goes_on_and_the_next_one_begins_anew(
+    launcher: Launcher, undisturbed: tuple[Run, LocalStore], tmp_path: Path
+) -> None:
+    store = copied(undisturbed[1], tmp_path / "store")
+    killed = launcher.start(store.uri, "--force", stage_b=True)
+    assert killed.until(lambda: len(killed.inferred) >= SHARD + 1)
+    assert killed.kill()
+    last = launcher.start(store.uri, "--force", stage_b=True)
+    assert last.wait() == 0, last.stderr
+    assert 0 < len(set(killed.inferred) & set(last.inferred)) <= LOST
+    assert set(killed.inferred) | set(last.inferred) == set(undisturbed[0].inferred)
+    assert len(set(last.inferred)) < PHOTOS
+    assert published(store) == published(undisturbed[1])
+    anew = launcher.start(store.uri, "--force", stage_b=True)
+    assert anew.wait() == 0, anew.stderr
+    assert len(set(anew.inferred)) == PHOTOS
+    assert published(store) == published(undisturbed[1])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(5400)
-@pytest.mark.parametrize("what", ["whole run", "work"])
+@pytest.mark.parametrize("what", ["whole run", "work", "forced"])
 def test_kills_at_random_moments_change_no_byte(
     what: str,
     launcher: Launcher,
@@ -119,29 +145,36 @@ def test_kills_at_random_moments_change_no_byte(
     record_property: Callable[[str, object], None],
 ) -> None:
     """Each is one kill: anywhere between the start of Python and the end, or between the first result and the end,
-    where it costs something."""
-    anywhere = what == "whole run"
-    whole = launcher.start(tmp_path / "whole", cold=anywhere, stage_b=True)
+    where it costs something; and so of a run with `--force` over a store that knows every photo."""
+    anywhere, flags = what == "whole run", ("--force",) if what == "forced" else ()
+    before, reference = tmp_path / "before", undisturbed[1]
+    if flags:
+        copied(reference, before)
+        reference = copied(reference, tmp_path / "whole")
+    whole = launcher.start(tmp_path / "whole", *flags, cold=anywhere, stage_b=True)
     assert anywhere or whole.until(lambda: bool(whole.inferred)), whole.stderr
-    before = 0.0 if anywhere else whole.seconds
+    loading = 0.0 if anywhere else whole.seconds
     assert whole.wait() == 0, whole.stderr
+    assert published(LocalStore(tmp_path / "whole")) == published(undisturbed[1])
     moments = random.Random(SEED)
     figures: list[dict[str, Any]] = []
     for number in range(SEQUENCES):
-        store, after = LocalStore(tmp_path / str(number)), moments.uniform(0.0, whole.seconds - before)
-        figures.append(one_kill(launcher, store, after, undisturbed[1], anywhere=anywhere))
-        write_figures(what, whole.seconds - before, figures)
+        store, after = LocalStore(tmp_path / str(number)), moments.uniform(0.0, whole.seconds - loading)
+        if flags:
+            copied(LocalStore(before), tmp_path / str(number))
+        figures.append(one_kill(launcher, store, after, reference, flags, anywhere=anywhere))
+        write_figures(what, whole.seconds - loading, figures)
     for name, value in summed_up(figures).items():
         record_property(name, value)
     assert sum(figure["killed"] for figure in figures) >= SEQUENCES // 2, "most of them were over before their kill"
 
 
 def one_kill(
-    launcher: Launcher, store: LocalStore, after: float, reference: LocalStore, *, anywhere: bool
+    launcher: Launcher, store: LocalStore, after: float, reference: LocalStore, flags: Sequence[str], *, anywhere: bool
 ) -> dict[str, Any]:
     """A run that is killed `after` seconds, from its start or from its first result on, and one that ends it; what can
     be said of them."""
-    first = launcher.start(store.uri, cold=anywhere, stage_b=True)
+    first = launcher.start(store.uri, *flags, cold=anywhere, stage_b=True)
     assert anywhere or first.until(lambda: bool(first.inferred)), first.stderr
     at = after + (0.0 if anywhere else first.seconds)
     first.until(lambda: first.seconds >= at)
@@ -150,7 +183,7 @@ def one_kill(
     if Path(store.uri).exists():
         check_all(store)
         figure["half_written"] = len(half_written(Path(store.uri)))
-    last = launcher.start(store.uri, cold=anywhere, stage_b=True)
+    last = launcher.start(store.uri, *flags, cold=anywhere, stage_b=True)
     (again,) = check_finished([first, last], store, reference)
     return {
         **figure,

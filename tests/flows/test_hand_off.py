@@ -10,8 +10,11 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterFlowRunId
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Completed, Crashed, Failed
 
+from blocks.local_store import LocalStore
 from blocks.publish_target import PublishTarget
 from blocks.stores import open_store
 from configs.errors import ConfigError
@@ -20,8 +23,11 @@ from configs.stage_a import StageAConfig
 from flows.hand_off import hand_off_run
 from flows.stage_a import stage_a
 from flows.stage_b import stage_b
+from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.publish import Published
 from tasks.records.stage_a import Counts, RunManifest
+from tasks.verdicts.ingest import ingest
+from tests.builders import published_run
 from tests.flows.conftest import MISSION
 from tests.servers import S3Server
 
@@ -58,6 +64,12 @@ def published() -> Published:
 
 
 @pytest.fixture
+def published_here(tmp_path: Path) -> Published:
+    """A run that is published in a folder."""
+    return published_run(LocalStore(tmp_path / "store"))
+
+
+@pytest.fixture
 def deployment() -> str:
     """A Stage-B deployment on the test server, under a name of its own."""
     name = f"test-{uuid.uuid4().hex[:8]}"
@@ -69,7 +81,8 @@ def deployment() -> str:
 
 def hand_over(published: Published, seen: list[uuid.UUID] | None = None, **hand_off: Any) -> dict[str, str] | None:
     """The hand-off task inside a flow of its own, whose run is added to `seen`."""
-    config = StageAConfig(hand_off=HandOffConfig(**hand_off))
+    store = split_manifest_uri(published.uri)[0]
+    config = StageAConfig(mission=published.manifest.mission, store=store, hand_off=HandOffConfig(**hand_off))
 
     @flow(name=f"hand-over-{uuid.uuid4().hex[:8]}")
     def hand_over_flow() -> dict[str, str] | None:
@@ -91,6 +104,34 @@ def test_a_manifest_starts_one_run_however_often_it_is_handed_over(published: Pu
     assert run.parameters["sha256"] == published.sha256
     assert run.parameters["store"] == "s3://bucket"
     assert run.idempotency_key == f"stage-b-{published.sha256}"
+
+
+def ended(run_id: str, state: State[Any]) -> None:
+    """Say of a run that it has ended so."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(uuid.UUID(run_id), state, force=True)
+
+
+@pytest.mark.parametrize("state", [Failed(), Crashed(), Completed()], ids=["failed", "crashed", "done"])
+def test_a_run_that_ended_without_whole_tickets_is_followed_by_one_more(
+    published_here: Published, deployment: str, state: State[Any]
+) -> None:
+    first = hand_over(published_here, deployment=deployment)
+    assert first is not None
+    ended(first["flow_run_id"], state)
+    second = hand_over(published_here, deployment=deployment)
+    assert second is not None
+    assert second["flow_run_id"] != first["flow_run_id"]
+    assert hand_over(published_here, deployment=deployment) == second
+    store = LocalStore(split_manifest_uri(published_here.uri)[0])
+    made = ingest(store, published_here.key, store)
+    ended(second["flow_run_id"], Completed())
+    assert hand_over(published_here, deployment=deployment) == second
+    tickets = f"{made.key.rpartition('/')[0]}/tickets.jsonl"
+    store.write(tickets, store.read(tickets)[:-9])
+    third = hand_over(published_here, deployment=deployment)
+    assert third is not None
+    assert third["flow_run_id"] not in {first["flow_run_id"], second["flow_run_id"]}
 
 
 def test_another_manifest_starts_another_run(published: Published, deployment: str) -> None:

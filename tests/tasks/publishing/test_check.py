@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
 from tasks.publishing.check import check_run, read_manifest, read_records
 from tasks.publishing.keys import PROVENANCE, QUARANTINE, TICKETS, records_name
 from tasks.publishing.publish import Published, derive_run_id
-from tasks.records.errors import ManifestError, OutputError, RecordError
+from tasks.records.errors import FieldcheckError, ManifestError, OutputError, RecordError
 from tasks.records.jsonl import to_line
-from tasks.records.stage_a import RunManifest
+from tasks.records.stage_a import FileEntry, RunManifest
+from tasks.records.stage_b import StageBManifest
 from tasks.verdicts.ingest import ingest
-from tests.builders import MISSION, files_under, published_run
+from tests.builders import MISSION, examples, files_under, published_run
 
 RECORDS = records_name(MISSION)
 
@@ -185,8 +188,80 @@ def test_tickets_are_checked_too(store: LocalStore, published: Published) -> Non
         Path(store.uri_of(tickets)).write_bytes(changed)
         assert_named(store, made.key, tickets)
     store.write(tickets, good)
-    value = json.loads(store.read(made.key))
-    value["tickets"] = 4
-    store.write(made.key, (json.dumps(value, ensure_ascii=False) + "\n").encode())
+    own = StageBManifest.model_validate_json(store.read(made.key))
+    store.write(made.key, to_line(own.model_copy(update={"tickets": 4}).sealed()))
     with pytest.raises(ManifestError, match="counts 4 tickets, there are 3"):
+        check_run(store, made.key)
+
+
+def everything(root: Path) -> tuple[LocalStore, dict[str, list[str]]]:
+    """A store with a run and its tickets: each manifest, and the keys of all that it vouches for, itself too."""
+    store = LocalStore(root)
+    published = published_run(store)
+    made = ingest(store, published.key, store)
+    of = {key: [f"{key.rpartition('/')[0]}/"] for key in (published.key, made.key)}
+    return store, {key: [info.key for info in store.list(folder)] for key, (folder,) in of.items()}
+
+
+@given(data=st.data())
+@examples(300)
+def test_no_changed_byte_of_any_published_file_is_overlooked(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    store, vouched = everything(tmp_path_factory.mktemp("flip"))
+    manifest = data.draw(st.sampled_from(sorted(vouched)))
+    path = Path(store.uri_of(data.draw(st.sampled_from(sorted(vouched[manifest])))))
+    changed = bytearray(path.read_bytes())
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(changed)
+    with pytest.raises(FieldcheckError):
+        check_run(store, manifest)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x02, 0x08, 0x20])
+def test_every_byte_of_both_manifests_is_covered(tmp_path: Path, flip: int) -> None:
+    store, vouched = everything(tmp_path)
+    for manifest in vouched:
+        path = Path(store.uri_of(manifest))
+        good = path.read_bytes()
+        for offset in range(len(good)):
+            path.write_bytes(good[:offset] + bytes([good[offset] ^ flip]) + good[offset + 1 :])
+            with pytest.raises(FieldcheckError):
+                check_run(store, manifest)
+        path.write_bytes(good)
+        check_run(store, manifest)
+
+
+def test_what_no_release_writes_is_refused(store: LocalStore, published: Published) -> None:
+    """A key too many, and a file that the manifest lists and nobody reads."""
+    made = ingest(store, published.key, store)
+    good = store.read(made.key)
+    for manifest in (published.key, made.key):
+        value = json.loads(store.read(manifest))
+        for odd in ({"note": "x"}, {"files": [{**value["files"][0], "note": "x"}, *value["files"][1:]]}):
+            store.write(manifest, (json.dumps({**value, **odd}, ensure_ascii=False) + "\n").encode())
+            with pytest.raises(RecordError, match="note"):
+                check_run(store, manifest)
+    extra = FileEntry(name="notes.txt", sha256="0" * 64, size=1, records=1)
+    own = StageBManifest.model_validate_json(good)
+    store.write(made.key, to_line(own.model_copy(update={"files": (*own.files, extra)}).sealed()))
+    with pytest.raises(ManifestError, match=r"lists tickets\.jsonl, notes\.txt; a run has tickets\.jsonl"):
+        check_run(store, made.key)
+    store.write(published.key, to_line(published.manifest))
+    with pytest.raises(ManifestError, match=r"notes\.txt; a run has"):
+        check_run(store, rewrite(store, published, lambda value: value["files"].append(extra.model_dump(mode="json"))))
+
+
+@pytest.mark.parametrize("name", ["groups", "photos", "photos_quarantined"])
+def test_counts_that_do_not_add_up_are_refused(store: LocalStore, published: Published, name: str) -> None:
+    with pytest.raises(ManifestError, match="do not add up"):
+        check_run(store, rewrite(store, published, lambda value: value["counts"].update({name: 99})))
+
+
+def test_tickets_of_an_earlier_release_say_what_to_do(store: LocalStore, published: Published) -> None:
+    made = ingest(store, published.key, store)
+    value = json.loads(store.read(made.key))
+    del value["self_sha256"]
+    store.write(made.key, (json.dumps({**value, "schema_version": 1}, ensure_ascii=False) + "\n").encode())
+    with pytest.raises(RecordError, match="run stage-b on their source again"):
         check_run(store, made.key)

@@ -140,3 +140,36 @@ def test_tickets_that_were_made_are_found_and_others_are_not(source: LocalStore,
     assert find_ingested(target, "RRU线缆", published.sha256) is None
     target.write(made.key, b"{}\n")
     assert find_ingested(target, MISSION, published.sha256) is None
+
+
+@pytest.mark.parametrize("name", ["tickets.jsonl", "manifest.json"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: None,
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+        lambda data: (
+            data.replace(b"QC-0002", b"QC-0003") if b"QC-0002" in data else data.replace(b"stage_a/", b"stage_b/")
+        ),
+        lambda data: data + data,
+    ],
+    ids=["gone", "empty", "truncated", "cut", "another-text", "twice"],
+)
+def test_damaged_tickets_are_no_tickets_and_made_again(
+    source: LocalStore, published: Published, target: LocalStore, name: str, damage: Callable[[bytes], bytes | None]
+) -> None:
+    made = ingest(source, published.key, target)
+    whole = files_under(target)
+    key = f"{made.key.rpartition('/')[0]}/{name}"
+    left = damage(whole[key])
+    if left is None:
+        target.delete(key)
+    else:
+        assert left != whole[key]
+        target.write(key, left)
+    assert find_ingested(target, MISSION, published.sha256) is None
+    assert ingest(source, published.key, target) == made
+    assert files_under(target) == whole
+    assert find_ingested(target, MISSION, published.sha256) == made
