@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import io
 import os
 import stat as stat_flags
-import uuid
 from collections.abc import Generator, Iterator
 from typing import BinaryIO, TypeAlias, cast
 
-from blocks.errors import ObjectExists, ObjectMissing, StoreDenied
+from blocks.errors import ObjectMissing, StoreDenied
 from blocks.keys import TEMPORARY_PREFIX, check_key, check_prefix
 from blocks.local_errors import TranslatingFile, translated
+from blocks.local_files import exists, make_folder, open_temporary, put_in_place, swap, sweep, write_all
 from blocks.store import ObjectInfo
 from configs.stores import MAX_KEY_BYTES
 
 _COPY_BYTES = 1 << 20
 _Entries: TypeAlias = Generator[os.DirEntry[str], None, None]
-_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
 class LocalStore:
-    """Objects as files under `root`, which is made by the first write.
+    """Objects as files under `root`, which is made by the first write, or with make=False by `check` alone: a root that
+    goes away in mid-run, or whose disk is taken off, is an error then and not a new, empty store.
 
     Two writers never mix: a file is written beside its place under a hidden name, flushed, and renamed. A writer
     that is killed leaves at most such a hidden file, which `list` does not show. Names that are not UTF-8 are listed
@@ -33,8 +31,9 @@ class LocalStore:
     with size 0, and reading it says why not: a photo that is left out without a word would be missed by nobody.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, make: bool = True) -> None:
         self._root = os.path.abspath(os.path.expanduser(root))
+        self._make = make
 
     def __repr__(self) -> str:
         return f"LocalStore({self._root!r})"
@@ -51,9 +50,9 @@ class LocalStore:
     def check(self, *, write: bool = False) -> None:
         """Raise StoreError when the root cannot be read; with write=True, make it and try to write in it too."""
         if write:
-            _make_folder(self._root, self._root)
+            make_folder(self._root, self._root)
             with translated(self._root, writing=True):
-                descriptor, temporary = _open_temporary(self._root)
+                descriptor, temporary = open_temporary(self._root)
                 os.close(descriptor)
                 os.unlink(temporary)
         with translated(self._root), os.scandir(self._root) as entries:
@@ -67,7 +66,7 @@ class LocalStore:
                 found = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return ObjectInfo(key, found.st_size) if stat_flags.S_ISREG(found.st_mode) else None
+        return ObjectInfo(key, found.st_size, found.st_mtime) if stat_flags.S_ISREG(found.st_mode) else None
 
     def read(self, key: str) -> bytes:
         """The whole object. Raises ObjectMissing, StoreDenied, BadKey."""
@@ -101,25 +100,51 @@ class LocalStore:
         folder, name = self._folder_to_write(key)
         uri, path, size = self.uri_of(key), os.path.join(folder, name), 0
         if not replace and os.path.lexists(path):
-            raise _exists(uri)
-        _make_folder(folder, uri)
+            raise exists(uri)
+        self._prepare(folder, uri)
         with translated(uri, writing=True):
-            descriptor, temporary = _open_temporary(folder)
+            descriptor, temporary = open_temporary(folder)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as target:
                 while chunk := source.read(_COPY_BYTES):
                     size += len(chunk)
                     with translated(uri, writing=True):
-                        _write_all(target.fileno(), chunk)
+                        write_all(target.fileno(), chunk)
                 with translated(uri, writing=True):
                     os.fsync(target.fileno())
             with translated(uri, writing=True):
-                _put_in_place(temporary, path, uri, replace=replace)
+                put_in_place(temporary, path, uri, replace=replace)
         finally:
             # After a rename it is gone already; after a failure it must not stay.
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         return ObjectInfo(key, size)
+
+    def swap(self, key: str, data: bytes, before: bytes | None) -> None:
+        """Store `data` if the object is still exactly `before`. Raises ObjectExists if not, and as `write` does."""
+        folder, name = self._folder_to_write(key)
+        self._prepare(folder, self.uri_of(key))
+
+        def read() -> bytes | None:
+            with contextlib.suppress(ObjectMissing):
+                return self.read(key)
+            return None
+
+        swap(os.path.join(folder, name), self.uri_of(key), data, before, read)
+
+    def sweep(self, prefix: str, older_than: float) -> int:
+        """Remove the hidden files of killed writers under `prefix`, and those beside the root's own folders."""
+        bare = check_prefix(prefix, self._root)
+        start = self._path_to_read(bare) if bare else os.path.realpath(self._root)
+        with translated(self._root, writing=True):
+            descriptor, temporary = open_temporary(self._root)
+            try:
+                now = os.fstat(descriptor).st_mtime  # by the clock of the file system, which may be another machine's
+            finally:
+                os.close(descriptor)
+                os.unlink(temporary)
+        folders = (folder for folder, _, _ in os.walk(start))
+        return sum(sweep(folder, older_than, now) for folder in {self._root, *folders})
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object under `prefix`, lazily and in no promised order; none when there is no such directory.
@@ -147,6 +172,12 @@ class LocalStore:
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 return
+
+    def _prepare(self, folder: str, uri: str) -> None:
+        if not self._make and not os.path.isdir(self._root):
+            message = "the store's directory is gone: bring it back, or mount its disk, and run again"
+            raise ObjectMissing(message, uri=self._root)
+        make_folder(folder, uri)
 
     def _path_to_read(self, key: str) -> str:
         uri = self.uri_of(check_key(key, self._root))
@@ -222,61 +253,7 @@ class LocalStore:
                     if len(os.fsencode(key)) <= MAX_KEY_BYTES:
                         stack.append((self._scan(entry.path), key, linked or symlink))
                 else:
-                    yield ObjectInfo(key, found.st_size if stat_flags.S_ISREG(found.st_mode) else 0)
+                    yield ObjectInfo(key, found.st_size if stat_flags.S_ISREG(found.st_mode) else 0, found.st_mtime)
         finally:
             for entries, _, _ in stack:
                 entries.close()
-
-
-def _exists(uri: str) -> ObjectExists:
-    return ObjectExists("the object is there already and must not be replaced", uri=uri)
-
-
-def _make_folder(folder: str, uri: str) -> None:
-    with translated(uri, writing=True):
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except FileNotFoundError as error:
-            message = "no directory can be made there: check the path, and symlinks that point nowhere"
-            raise StoreDenied(message, uri=uri) from error
-
-
-def _open_temporary(folder: str) -> tuple[int, str]:
-    path = os.path.join(folder, TEMPORARY_PREFIX + uuid.uuid4().hex)
-    # 0o666 less the umask, as for any file that other people's jobs read; mkstemp would make it private.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666), path
-
-
-def _write_all(descriptor: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _put_in_place(temporary: str, path: str, uri: str, *, replace: bool) -> None:
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if replace:
-            os.replace(temporary, path)
-        else:
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                raise _exists(uri) from None
-            except OSError as error:
-                if error.errno not in _NO_HARD_LINKS:
-                    raise
-                _rename_under_lock(temporary, path, uri, folder)
-        # The name is on the disk only when its directory is; some file systems cannot do that, and need not.
-        with contextlib.suppress(OSError):
-            os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _rename_under_lock(temporary: str, path: str, uri: str, folder: int) -> None:
-    # Without hard links (FAT, some network mounts). The kernel lets the lock go with a killed process.
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    if os.path.lexists(path):
-        raise _exists(uri)
-    os.replace(temporary, path)

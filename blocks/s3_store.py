@@ -7,18 +7,20 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from botocore.exceptions import PaginationError
 from prefect_aws import AwsCredentials
 
-from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied
+from blocks.errors import BadKey, ObjectCorrupt, ObjectExists, ObjectMissing, StoreDenied
 from blocks.keys import check_key, check_prefix
 from blocks.retrying import Retry
 from blocks.s3_client import endpoint_of, open_client
 from blocks.s3_errors import Place, translated
 from blocks.s3_stream import ObjectStream
+from blocks.s3_sweep import sweep
 from blocks.s3_upload import Upload
 from blocks.store import ObjectInfo
 from configs.stores import MAX_KEY_BYTES, S3Location, S3Options
@@ -89,7 +91,7 @@ class S3Store:
             head = self._ask(key, lambda client: client.head_object(Bucket=bucket, Key=full))
         except ObjectMissing:
             return None
-        return ObjectInfo(key, head["ContentLength"])
+        return ObjectInfo(key, head["ContentLength"], _seconds(head.get("LastModified")))
 
     def read(self, key: str) -> bytes:
         """The whole object. Raises ObjectMissing, ObjectCorrupt, StoreDenied, StoreGivenUp, BadKey."""
@@ -135,12 +137,39 @@ class S3Store:
         Upload(client, self._location.bucket, full, place, self._retry).send(source, size, replace=replace)
         return ObjectInfo(key, size)
 
+    def swap(self, key: str, data: bytes, before: bytes | None) -> None:
+        """Store small `data` if the object is still exactly `before`; a server that ignores conditions is not asked
+        whether that changed in the moment between. Raises ObjectExists, and as `write` does."""
+        for left in (True, False):
+            found = self._tagged(key)
+            if found is not None and found[1] == data:
+                return
+            try:
+                if (found and found[1]) != before:
+                    raise ObjectExists(
+                        "the object is not what it was any more: another process wrote it", uri=self.uri_of(key)
+                    )
+                if found is None:
+                    self.write(key, data, replace=False)
+                else:
+                    client = self._ask(key, lambda client: client)
+                    full = self._full_key(key)
+                    Upload(client, self._location.bucket, full, self._place(key), self._retry).swap(data, found[0])
+                return
+            except ObjectExists:
+                if not left:
+                    raise  # what is there was looked at once more: it is not our own first try
+
+    def sweep(self, prefix: str, older_than: float) -> int:
+        """Drop uploads in parts that killed writers left under `prefix`. Raises StoreDenied, StoreGivenUp."""
+        return sweep(self._ask, self._location.bucket, self._full_prefix(prefix), older_than)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object under `prefix`, a page at a time. While iterating raises ObjectMissing (no bucket),
         StoreDenied, StoreGivenUp."""
         full, own = self._full_prefix(prefix), len(self._full_prefix(""))
         return (
-            ObjectInfo(item["Key"][own:], item["Size"])
+            ObjectInfo(item["Key"][own:], item["Size"], _seconds(item.get("LastModified")))
             for page in self._pages(full, delimiter="")
             for item in page.get("Contents", [])
             # Consoles mark a "folder" by an empty object with a slash at its end: no object of ours.
@@ -162,6 +191,19 @@ class S3Store:
         bucket, full = self._location.bucket, self._full_key(key)
         with contextlib.suppress(ObjectMissing):
             self._ask(key, lambda client: client.delete_object(Bucket=bucket, Key=full))
+
+    def _tagged(self, key: str) -> tuple[str, bytes] | None:
+        """ETag and bytes of a small object, or None."""
+        bucket, full = self._location.bucket, self._full_key(key)
+
+        def get(client: S3Client) -> tuple[str, bytes]:
+            answer = client.get_object(Bucket=bucket, Key=full)
+            return answer["ETag"], answer["Body"].read()
+
+        try:
+            return self._ask(key, get)
+        except ObjectMissing:
+            return None
 
     def _ask(self, key: str | None, request: Callable[[S3Client], _T]) -> _T:
         place = self._place(key)
@@ -215,3 +257,7 @@ class S3Store:
             # A listing that ends too early would leave photos out without a word.
             raise PaginationError(message="the page is not the last one and names no next one")
         return page
+
+
+def _seconds(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()

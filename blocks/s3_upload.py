@@ -61,6 +61,26 @@ class Upload:
                     raise
         raise AssertionError("unreachable")
 
+    def swap(self, data: bytes, etag: str) -> None:
+        """Small `data` in the place of the object with this ETag. Raises ObjectExists if the server has another one.
+
+        After a lost answer we ask again, so ObjectExists can also mean that our own first try arrived.
+        """
+        digest = _digest(data)
+
+        def put() -> PutObjectOutputTypeDef:
+            try:
+                return self._put_object(data, digest, {"IfMatch": etag})
+            except ClientError as error:
+                status = status_of(error)
+                if status in (404, 412):
+                    raise self._exists() from error
+                if status != 501:
+                    raise
+                return self._put_object(data, digest, {})  # the server knows no conditions
+
+        self._compare(digest, self._ask(put).get("ChecksumSHA256"))
+
     def _send(self, source: BinaryIO, size: int, *, replace: bool) -> None:
         # The only guard on a server that ignores If-None-Match; elsewhere it saves sending the bytes in vain.
         if not replace and self._ask(self._is_there):
@@ -81,17 +101,20 @@ class Upload:
         digest = _digest(data)
 
         def put(condition: dict[str, Any]) -> PutObjectOutputTypeDef:
-            # The digest goes as a header: a trailer of the body, boto3's own way over https, is not known everywhere.
-            return self.client.put_object(
-                Bucket=self.bucket,
-                Key=self.key,
-                Body=data,
-                ChecksumAlgorithm="SHA256",
-                ChecksumSHA256=digest,
-                **condition,
-            )
+            return self._put_object(data, digest, condition)
 
         self._compare(digest, self._unless_there(put, replace=replace).get("ChecksumSHA256"))
+
+    def _put_object(self, data: bytes, digest: str, condition: dict[str, Any]) -> PutObjectOutputTypeDef:
+        # The digest goes as a header: a trailer of the body, boto3's own way over https, is not known everywhere.
+        return self.client.put_object(
+            Bucket=self.bucket,
+            Key=self.key,
+            Body=data,
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=digest,
+            **condition,
+        )
 
     def _put_parts(self, source: BinaryIO, size: int, *, replace: bool) -> None:
         def create() -> str:

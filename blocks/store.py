@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store knows of an object without reading it: key and size in bytes."""
+    """What a store knows of an object without reading it: key, size in bytes, and when it was written, in seconds since
+    1970 by the store's clock; 0 where that is not known."""
 
     key: str
     size: int
+    modified: float = field(default=0.0, compare=False)
 
 
 @runtime_checkable
@@ -60,6 +62,19 @@ class Store(Protocol):
     def upload(self, key: str, source: BinaryIO, *, replace: bool = True) -> ObjectInfo:
         """Like write, from a seekable stream of any size, from where it stands to its end; large objects go up in
         parts. What the stream itself raises passes unchanged."""
+        ...
+
+    def swap(self, key: str, data: bytes, before: bytes | None) -> None:
+        """Store `data` if the object is still exactly `before`, None for no object; fine too if it is `data` already.
+
+        Raises ObjectExists if it is another by then, perhaps one that has replaced `data` already. A local directory
+        holds that even against a writer that was frozen between its look and its write; an S3 server does if it obeys
+        `If-Match` and `If-None-Match`."""
+        ...
+
+    def sweep(self, prefix: str, older_than: float) -> int:
+        """Remove what killed writers left under `prefix`, which no listing shows, if it was last written to more than
+        `older_than` seconds ago by the store's clock; how many there were."""
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 def open_store(uri: str, options: S3Options | None = None) -> Store:
     """The store at a local directory, `file:///dir`, `s3://bucket/prefix`, or in the saved block `block://name`.
 
-    Nothing is touched yet, except that a named block is loaded: call the store's `check`. The options count for S3,
-    and what a publish-target block sets goes before them. Raises ConfigError for a URI or a block that cannot be
-    used, and StoreUnavailable when the Prefect API that keeps the block does not answer.
+    Nothing is touched yet, except that a named block is loaded: call the store's `check`, which with write=True makes
+    a directory too; no write does. The options count for S3, and what a publish-target block sets goes before them.
+    Raises ConfigError for a URI or a block that cannot be used, and StoreUnavailable when the Prefect API that keeps
+    the block does not answer.
     """
     try:
         location = parse_store_uri(uri)
     except ValueError as error:
         raise ConfigError([Fault("store URI", str(error))]) from error
     if isinstance(location, LocalLocation):
-        return LocalStore(location.path)
+        return LocalStore(location.path, make=False)
     if isinstance(location, S3Location):
         return open_s3_store(location, options or S3Options())
     from blocks.loading import load_block

@@ -6,7 +6,7 @@ Elsewhere the photos go in pieces, through the store: Prefect and Ray carry name
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,20 +30,37 @@ from tasks.publishing.shards import Receipt
 from tasks.records.batches import batches
 from tasks.records.errors import EngineError, EngineMissing
 from tasks.records.progress import Progress
+from tasks.records.work import Shard
 from tasks.summaries.task import Plan, pending_shards
 
 _POLL_SECONDS = 2.0
 
 
 def infer_all(
-    config: StageAConfig, plan: Plan, ledger: Ledger, checkpoint: Checkpoint, progress: Progress
+    config: StageAConfig,
+    plan: Plan,
+    ledger: Ledger,
+    checkpoint: Checkpoint,
+    progress: Progress,
+    watch: Callable[[], None],
 ) -> list[Receipt]:
-    """Summarise all pending photos, here or elsewhere. Raises EngineError, StoreError or ConfigError."""
+    """Summarise all pending photos, here or elsewhere. `watch` is called before each shard and may raise.
+
+    Raises EngineError, StoreError or ConfigError.
+    """
     if not plan.pending:
         return []
     if config.spread.over == "devices":
-        return infer_here(config, plan, pending_shards(config, plan, ledger, progress), checkpoint, progress)
+        shards = _watched(pending_shards(config, plan, ledger, progress), watch)
+        return infer_here(config, plan, shards, checkpoint, progress)
     return infer_elsewhere(config, plan, ledger, progress)
+
+
+def _watched(shards: Iterable[Shard], watch: Callable[[], None]) -> Iterator[Shard]:
+    """The GPU does not work for a run that has lost its mission, or its store."""
+    for shard in shards:
+        watch()
+        yield shard
 
 
 def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: Progress) -> list[Receipt]:

@@ -39,6 +39,7 @@ from tasks.publishing.report import throughput
 from tasks.publishing.shards import Receipt
 from tasks.publishing.task import (
     carry_over_run,
+    end_forced_run,
     holding_mission,
     publish_run,
     report_run,
@@ -128,7 +129,7 @@ def stage_a(
         resolved = resolve_checkpoint(config, config.fleet[0])
         plan = plan_run(config, ledger, report, resolved, carried)
         with shown_progress(config.mission, plan.pending) as progress:
-            receipts = infer_all(config, plan, ledger, resolved, progress)
+            receipts = infer_all(config, plan, ledger, resolved, progress, held.watch)
         validated = validate_run(config, plan, ledger, receipts)
         published = publish_run(config, validated, ledger, held)
 
@@ -136,6 +137,8 @@ def stage_a(
     report_run(config, published, receipts, plan.reused, validated.exact_match, seconds, report.told)
     record_history(config, published, receipts, plan.reused, seconds)
     handed = hand_off_run(config, published) or stage_b_inline(config, published, profile)
+    if config.force:
+        end_forced_run(config, validated)
     return _summary(published, receipts, plan, validated, seconds, handed)
 
 

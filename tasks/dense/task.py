@@ -56,6 +56,7 @@ def find_photos(config: DenseCaptionConfig) -> list[Photo]:
     """All photos below the input root, in natural order. Raises NothingToDo or StoreError."""
     root = open_store(config.input_root, config.s3)
     root.check()
+    open_store(config.store, config.s3).check(write=True)
     photos, ignored = find(root)
     get_run_logger().info("found %d photos, ignored %d other files", len(photos), ignored)
     return photos

@@ -1,8 +1,8 @@
 """The epoch of a forced run, in the store from its plan to its end: it knows its own earlier work. Knows no engine.
 
 A run with `force` believes no earlier run, but it is an earlier run itself when it was killed and is started again.
-So its epoch is noted before its first shard and forgotten when it has published: until then every forced run of the
-mission, with the same identity of its texts, is the same one.
+So its epoch is noted before its first shard and forgotten when it has published and handed over: until then every
+forced run of the mission, with the same identity of its texts, is the same one.
 
     no note --begin--> note of epoch N --killed, begin--> the same note --end--> no note --begin--> note of epoch N+1
 """

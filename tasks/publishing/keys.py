@@ -6,6 +6,7 @@ stage_a/<mission>/forced/<identity>.json
 stage_a/<mission>/pieces/<piece>/order.json, receipts.json
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
+stage_a/<mission>/pointers/<sequence>.json
 stage_a/<mission>/lock.json
 stage_b/<mission>/runs/<run_id>/tickets.jsonl, manifest.json
 """
@@ -77,6 +78,16 @@ def run_folder(stage: Stage, mission: str, run_id: str) -> str:
 def latest_key(mission: str) -> str:
     """Key of the pointer to a mission's newest run."""
     return f"stage_a/{mission}/latest.json"
+
+
+def pointers_folder(mission: str) -> str:
+    """Prefix of all that `latest.json` ever said, without a trailing slash."""
+    return f"stage_a/{mission}/pointers"
+
+
+def pointer_key(mission: str, sequence: int) -> str:
+    """Key of what `latest.json` says when it has moved so often."""
+    return f"{pointers_folder(mission)}/{sequence:09d}.json"
 
 
 def lock_key(mission: str) -> str:

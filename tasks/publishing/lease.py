@@ -109,10 +109,20 @@ class MissionLease:
         Raises Superseded if it is not, StoreError if the store does not say.
         """
         if not self._beat(holding=True):
-            raise Superseded(
-                f"mission {self._mission} was taken over while this run did not answer: {self._taken} "
-                f"[{self._uri}]; this run publishes nothing: let the newer run end, or run again"
-            )
+            raise self._superseded()
+
+    def watch(self) -> None:
+        """Make sure in mid-run, by one look, that the mission is still ours and that its store is still there.
+
+        Raises Superseded, or ObjectMissing where the whole store is gone. A store that does not answer just now is left
+        to whoever needs it.
+        """
+        with suppress(StoreError), self._one_beat:
+            if self._taken is None:
+                self._is_kept(self._look())
+        if self._taken is not None:
+            self._store.check()
+            raise self._superseded()
 
     @property
     def _uri(self) -> str:
@@ -178,15 +188,21 @@ class MissionLease:
             if self._taken is not None:
                 return False
             seen = self._look()
-            if not self._is_ours(seen, holding=holding):
-                if holding:
-                    self._taken = "the lock is gone" if seen.data is None else f"it is held by {_who(seen)}"
+            if not (self._is_kept(seen) if holding else self._is_ours(seen, holding=False)):
                 return False
             began = self._clock()
             beat = self._mine.model_copy(update={"beat": self._mine.beat + 1})
             self._store.write(self._key, to_line(beat))
             self._mine, self._beaten = beat, began
             return True
+
+    def _is_kept(self, seen: _Seen) -> bool:
+        """Whether what we hold is still ours; what became of it is noted."""
+        kept = self._is_ours(seen, holding=True)
+        if not kept:
+            gone = "the lock is gone (was the store emptied, unmounted or restored?)"
+            self._taken = gone if seen.data is None else f"it is held by {_who(seen)}"
+        return kept
 
     def _is_ours(self, seen: _Seen, *, holding: bool) -> bool:
         if seen.lock is not None and seen.lock.token == self._mine.token:
@@ -212,6 +228,12 @@ class MissionLease:
         with suppress(RecordError):
             return _Seen(at, data, parse(Lock, data, self._uri))
         return _Seen(at, data, None)
+
+    def _superseded(self) -> Superseded:
+        return Superseded(
+            f"mission {self._mission} was taken over while this run did not answer: {self._taken} "
+            f"[{self._uri}]; this run publishes nothing: let the newer run end, or run again"
+        )
 
     def _busy(self, seen: _Seen) -> str:
         return (

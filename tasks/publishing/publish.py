@@ -1,4 +1,4 @@
-"""Publish a run: its files first, its manifest last, then the pointer. Knows no engine and no Prefect.
+"""Publish a run: its files first, its manifest last. Knows no pointer, no engine and no Prefect.
 
 The run's id is made from the manifest's content, so that the same inputs and settings are the same run, in the same
 place, byte for byte; publishing it again changes nothing.
@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from blocks.errors import ObjectMissing
@@ -20,10 +19,10 @@ from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import assemble
 from tasks.publishing.files import JsonlWriter, LocalFile
-from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, latest_key, records_name, run_folder
-from tasks.records.errors import Superseded, TooMuchQuarantined
-from tasks.records.jsonl import parse, to_line
-from tasks.records.stage_a import Counts, Latest, RunManifest
+from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, records_name, run_folder
+from tasks.records.errors import TooMuchQuarantined
+from tasks.records.jsonl import to_line
+from tasks.records.stage_a import Counts, RunManifest
 from tasks.records.work import Identity
 
 VERSIONED = ("fieldcheck", "pillow", "peft", "tokenizers", "torch", "torchvision", "transformers")
@@ -98,41 +97,6 @@ def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], N
     if fresh:
         store.write(key, data)
     return Published(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), manifest, fresh)
-
-
-def current(store: Store, mission: str) -> Latest | None:
-    """The pointer to a mission's newest run, or None. Raises StoreError, or RecordError if it is not a pointer."""
-    key = latest_key(mission)
-    try:
-        return parse(Latest, store.read(key), store.uri_of(key))
-    except ObjectMissing:
-        return None
-
-
-def point_to(store: Store, published: Published, before: Latest | None) -> Latest:
-    """Make `latest.json` point to a run; nothing changes if it does already.
-
-    `before` is what it was when this run began to look at its inputs. Raises Superseded if it has moved since: then
-    another run knows more. Raises StoreError, or RecordError if what is there is not a pointer.
-    """
-    key = latest_key(published.manifest.mission)
-    now = current(store, published.manifest.mission)
-    if now is not None and now.run_id == published.manifest.run_id:
-        return now
-    if now != before:
-        raise Superseded(
-            f"{store.uri_of(key)} moved to run {now.run_id if now else None} while this run worked; that run stays the "
-            f"newest, and this one is at {published.uri}; run again if it should be the newest"
-        )
-    latest = Latest(
-        run_id=published.manifest.run_id,
-        manifest=published.key,
-        sha256=published.sha256,
-        sequence=before.sequence + 1 if before else 1,
-        published_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    store.write(key, to_line(latest))
-    return latest
 
 
 def derive_run_id(manifest: RunManifest) -> str:

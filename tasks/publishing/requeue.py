@@ -11,7 +11,7 @@ from blocks.store import Store
 from tasks.ledger.groups import Groups, State
 from tasks.publishing.check import read_manifest, read_provenance, read_quarantine, read_records
 from tasks.publishing.keys import MANIFEST, QUARANTINE
-from tasks.publishing.publish import current
+from tasks.publishing.pointer import current
 from tasks.records.errors import InputError
 from tasks.records.photos import Group, Photo
 from tasks.records.stage_a import Provenance, RunManifest, StageARecord

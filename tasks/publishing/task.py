@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
-from blocks.errors import StoreGivenUp
+from blocks.errors import StoreError, StoreGivenUp
 from blocks.store import Store
 from blocks.stores import open_store
 from configs.missions import known_missions
@@ -26,7 +26,8 @@ from tasks.publishing.check import check_run, read_quarantine, read_records
 from tasks.publishing.forced import end_forced
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.lease import MissionLease
-from tasks.publishing.publish import Published, Validated, current, point_to, publish
+from tasks.publishing.pointer import look, point_to
+from tasks.publishing.publish import Published, Validated, publish
 from tasks.publishing.report import quarantine_rows, run_markdown
 from tasks.publishing.requeue import Carried, carry_over
 from tasks.publishing.reread import Checked
@@ -38,14 +39,17 @@ from tasks.records.stage_a import Latest, QuarantineEntry, RunManifest
 from tasks.records.stage_b import StageBManifest
 
 _SAMPLES = 6
+_LEFT_SECONDS = 86_400.0
+"""Age from which an unfinished file is nobody's: an upload writes to it all the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A mission that is ours for now: `confirm` raises Superseded once it is not; `latest` is what the mission's
-    pointer was when we took it."""
+    """A mission that is ours for now: `confirm` raises Superseded once it is not, and so does `watch`, which only
+    looks; `latest` is what the mission's pointer was when we took it."""
 
     confirm: Callable[[], None]
+    watch: Callable[[], None]
     latest: Latest | None
 
 
@@ -75,7 +79,23 @@ def holding_mission(config: StageAConfig) -> Iterator[Held]:
         lease_seconds=config.publishing.lease_seconds,
         on_wait=log.info,
     ) as lease:
-        yield Held(partial(_confirm, lease, config.s3.deadline), current(store, config.mission))
+        _sweep(store, config.mission)
+        pointer = look(store, config.mission)
+        if pointer.fault is not None:
+            log.warning("%s: this run sets it right", pointer.fault)
+        yield Held(partial(_confirm, lease, config.s3.deadline), lease.watch, pointer.latest)
+
+
+def _sweep(store: Store, mission: str) -> None:
+    """Remove what writers that were killed more than a day ago left of the mission. The mission is ours, but not each
+    of its writers is a run: somebody copies it, or checks it."""
+    try:
+        swept = sum(store.sweep(f"{stage}/{mission}", _LEFT_SECONDS) for stage in ("stage_a", "stage_b"))
+    except StoreError as error:
+        get_run_logger().info("what killed writers left is not swept: %s", error)
+    else:
+        if swept:
+            get_run_logger().info("removed %d unfinished files of writers that were killed", swept)
 
 
 def _confirm(lease: MissionLease, deadline: float) -> None:
@@ -112,19 +132,17 @@ def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held
     """Write the run and move the mission's pointer. Raises TooMuchQuarantined, Superseded or StoreError."""
     log = get_run_logger()
     store = open_store(config.store, config.s3)
-    identity = run.input.identity.digest
     try:
         published = publish(store, run.input, ledger, held.confirm)
     except TooMuchQuarantined as error:
         if config.force:
-            end_forced(store, config.mission, identity)  # it did its work, and this is what came of it
+            # It did its work, and this is what came of it.
+            end_forced(store, config.mission, run.input.identity.digest)
         with store.open(error.quarantine) as stream:
             lines = read_lines(QuarantineEntry, stream, store.uri_of(error.quarantine))
             _show_quarantine(config.mission, (entry for _, entry in lines), "a refused run")
         raise
-    latest = point_to(store, published, held.latest)
-    if config.force:
-        end_forced(store, config.mission, identity)
+    latest = point_to(store, published, held.latest, held.confirm)
     log.info(
         "%s %s, number %d of the mission",
         "published" if published.fresh else "unchanged:",
@@ -132,6 +150,15 @@ def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held
         latest.sequence,
     )
     return published
+
+
+@task(name="end-forced", cache_policy=NO_CACHE, **RETRIED)
+def end_forced_run(config: StageAConfig, run: Validated) -> None:
+    """Let the next forced run begin anew: the very last step, so that one that is killed before it goes on.
+
+    Raises StoreError.
+    """
+    end_forced(open_store(config.store, config.s3), config.mission, run.input.identity.digest)
 
 
 @task(name="report-run", cache_policy=NO_CACHE, **RETRIED)

@@ -80,7 +80,7 @@ def plan_run(
     plan_work(ledger.groups, ledger.works, texts)
     store = open_store(config.store, config.s3)
     forced = begin_forced(store, config.mission, texts.digest) if config.force else None
-    taken = reuse(store, config.mission, texts.digest, ledger.works, epoch=forced and forced.epoch)
+    taken = reuse(store, config.mission, texts.digest, ledger.works, epoch=forced.epoch if forced else None)
     for uri in taken.damaged:
         log.warning("%s is missing or damaged; its photos are inferred again", uri)
     if forced is not None and forced.again:

@@ -35,6 +35,7 @@ def ingest_tickets(config: StageBConfig, checked: str, handed_by: str | None = N
     root, key = split_manifest_uri(config.manifest)
     source = open_store(root, config.s3)
     target = open_store(config.store, config.s3) if config.store else source
+    target.check(write=True)
     ingested = ingest(source, key, target, checked)
     get_run_logger().info("%d tickets in %s", ingested.tickets, ingested.uri)
     rows = [("Tickets", str(ingested.tickets)), ("Manifest", f"`{ingested.uri}`"), ("From", f"`{config.manifest}`")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blocks.errors import BadKey, ObjectExists, ObjectMissing, StoreDenied, StoreFull
+from blocks.errors import BadKey, ObjectExists, ObjectMissing, StoreDenied, StoreFull, StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.store import ObjectInfo
 from configs.stores import key_fault
@@ -276,3 +277,52 @@ def test_without_hard_links(local: LocalStore, number: int, monkeypatch: pytest.
 def _false_once(real: Callable[[str], bool]) -> Callable[[str], bool]:
     answers = iter([False])
     return lambda path: next(answers, None) is not False and real(path)
+
+
+def test_a_sweep_removes_what_nobody_has_written_to_for_long(local: LocalStore, root: Path) -> None:
+    old = [root / ".fieldcheck-tmp-1", root / "a" / ".fieldcheck-tmp-2", root / "a" / "b" / ".fieldcheck-tmp-3"]
+    fresh, whole, other = root / "a" / ".fieldcheck-tmp-4", root / "a" / "x.txt", root / "c" / ".fieldcheck-tmp-5"
+    outside = root.parent / "outside"
+    for path in (*old, fresh, whole, other, outside / ".fieldcheck-tmp-6"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        if path != fresh:
+            os.utime(path, (0, 0))
+    (root / "a" / "link").symlink_to(outside)
+    (root / "a" / ".fieldcheck-tmp-link").symlink_to(whole)
+    assert local.sweep("a", 3600.0) == 3
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in (fresh, whole, other, outside / ".fieldcheck-tmp-6"))
+    assert (root / "a" / ".fieldcheck-tmp-link").is_symlink()
+    assert local.sweep("nowhere", 3600.0) == 0
+
+
+def test_a_writer_whose_file_was_swept_is_told_and_leaves_nothing(
+    local: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen for longer than any write takes."""
+    fsync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        fsync(descriptor)
+        for path in root.glob(".fieldcheck-tmp-*"):
+            os.utime(path, (0, 0))
+        local.sweep("", 3600.0)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(StoreUnavailable):
+        local.write("x", b"x")
+    assert not list(root.iterdir())
+
+
+def test_a_root_that_goes_away_is_an_error_and_not_a_new_store(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "root", make=False)
+    with pytest.raises(ObjectMissing, match="the store's directory is gone"):
+        store.write("a/b", b"x")
+    store.check(write=True)
+    store.write("a/b", b"x")
+    shutil.rmtree(tmp_path / "root")
+    for write in (lambda: store.write("a/b", b"x"), lambda: store.swap("a/b", b"x", None)):
+        with pytest.raises(ObjectMissing, match="the store's directory is gone"):
+            write()
+    assert not (tmp_path / "root").exists()

@@ -8,6 +8,7 @@ import uuid
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,16 @@ import pytest
 from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
-from blocks.errors import BadKey, ObjectCorrupt, ObjectMissing, StoreDenied, StoreError, StoreFull, StoreGivenUp
+from blocks.errors import (
+    BadKey,
+    ObjectCorrupt,
+    ObjectExists,
+    ObjectMissing,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreGivenUp,
+)
 from blocks.retrying import Retry
 from blocks.s3_store import S3Store
 from configs.stores import S3Location, S3Options
@@ -44,6 +54,8 @@ def all_uses(store: S3Store) -> list[Callable[[], object]]:
         lambda: list(store.list()),
         lambda: list(store.folders()),
         lambda: store.delete("a"),
+        lambda: store.swap("a", b"x", None),
+        lambda: store.sweep("a", 0.0),
     ]
 
 
@@ -368,3 +380,66 @@ def test_passwords_in_the_environment_are_not_shown(monkeypatch: pytest.MonkeyPa
     with pytest.raises(StoreError) as caught:
         S3Store(S3Location("bucket"), S3Options(max_attempts=1, deadline=0.01), KEYS).check()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_sweep_drops_old_uploads_of_its_prefix_alone(moto_server: S3Server) -> None:
+    """To moto every upload began years ago."""
+    client, bucket, name = moto_server.client(), moto_server.new_bucket(), uuid.uuid4().hex
+    keys = [f"{name}/out/a/{number}.bin" for number in range(3)]
+    others = [f"{name}/out/b/1.bin", f"{name}/out2/a/1.bin"]
+    for key in (*keys, *others):
+        client.create_multipart_upload(Bucket=bucket, Key=key)
+
+    def left() -> set[str]:
+        uploads = client.list_multipart_uploads(Bucket=bucket, Prefix=name).get("Uploads", [])
+        return {upload["Key"] for upload in uploads}
+
+    assert store_on(moto_server, bucket, f"{name}/out").sweep("a", 3600.0) == 3
+    assert left() == {*others}
+
+
+def test_a_sweep_asks_page_after_page() -> None:
+    def page(upload: str, minutes: int, more: bool) -> Answer:
+        began = datetime.now(UTC) - timedelta(minutes=minutes)
+        marker = "<NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>" if more else ""
+        body = (
+            f"<ListMultipartUploadsResult><IsTruncated>{str(more).lower()}</IsTruncated>{marker}<Upload><Key>out/{upload}"
+            f"</Key><UploadId>{upload}</UploadId><Initiated>{began:%Y-%m-%dT%H:%M:%S}.000Z</Initiated></Upload>"
+            "</ListMultipartUploadsResult>"
+        )
+        return Answer(200, body.encode())
+
+    answers = iter([page("old", 60, True), Answer(204), page("new", 30, False)])
+    with fake_s3(lambda _: next(answers)) as (store, seen):
+        assert store.sweep("out", 3000.0) == 1
+    assert [request.method for request in seen] == ["GET", "DELETE", "GET"]
+    assert "uploadId=old" in seen[1].path
+    assert parse_qs(urlsplit(seen[2].path).query)["key-marker"] == ["k"]
+
+
+@pytest.mark.parametrize("code", ["NotImplemented", "AccessDenied"])
+def test_a_server_that_does_not_let_us_sweep_says_so(code: str) -> None:
+    with (
+        fake_s3(lambda _: error(501 if code == "NotImplemented" else 403, code)) as (store, _),
+        pytest.raises(StoreDenied),
+    ):
+        store.sweep("a", 0.0)
+
+
+def test_a_swap_on_a_server_that_knows_no_conditions_goes_by_its_own_look() -> None:
+    bodies = {"GET": Answer(200, b"before", {"ETag": '"e"'})}
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT" and "if-match" in request.headers:
+            return error(501, "NotImplemented")
+        return bodies.get(request.method, Answer(200))
+
+    with fake_s3(script) as (store, seen):
+        store.swap("a", b"after", b"before")
+        assert [(request.method, request.headers.get("if-match")) for request in seen] == [
+            ("GET", None),
+            ("PUT", '"e"'),
+            ("PUT", None),
+        ]
+        with pytest.raises(ObjectExists):
+            store.swap("a", b"after", b"another")

@@ -6,7 +6,10 @@ import hashlib
 import io
 import os
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -249,3 +252,51 @@ def test_check(store: Store) -> None:
     store.check(write=True)
     store.check()
     assert list(store.list()) == []
+
+
+def test_a_swap_replaces_exactly_what_was_there(store: Store) -> None:
+    store.swap("a/b", b"first", None)
+    assert store.read("a/b") == b"first"
+    store.swap("a/b", b"second", b"first")
+    store.swap("a/b", b"second", b"first")  # what we wanted is there: a lost answer is no lost race
+    for before in (None, b"first", b"", b"second "):
+        with pytest.raises(ObjectExists):
+            store.swap("a/b", b"third", before)
+    assert store.read("a/b") == b"second"
+    store.delete("a/b")
+    with pytest.raises(ObjectExists):
+        store.swap("a/b", b"third", b"second")
+    assert list(store.list()) == []
+
+
+@pytest.mark.parametrize("kind", ["local", "moto"])
+def test_of_racing_swaps_none_undoes_another(open_kind: Callable[[str], Store], kind: str) -> None:
+    """Everybody adds a line to what is there, again if it is told no: none is lost where the store keeps its word."""
+    store = open_kind(kind)
+    store.write("lines", b"")
+
+    def add(number: int) -> None:
+        for _ in range(200):
+            now = store.read("lines")
+            with suppress(ObjectExists):
+                store.swap("lines", now + f"{number}\n".encode(), now)
+                return
+        raise AssertionError("never won")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(24)))
+    assert {*map(int, store.read("lines").split())} == {*range(24)}
+
+
+def test_a_sweep_leaves_what_is_whole_and_what_is_new(store: Store) -> None:
+    store.write("a/b", b"x")
+    store.sweep("a", 0.0)
+    assert store.sweep("a", 3600.0) == 0
+    assert [info.key for info in store.list()] == ["a/b"]
+
+
+def test_a_listing_knows_when_an_object_was_written(store: Store) -> None:
+    before = time.time()
+    store.write("a/b", b"x")
+    (info,) = store.list()
+    assert abs(info.modified - before) < 300

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from blocks.errors import StoreUnavailable
+from blocks.errors import ObjectMissing, StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.publish_target import PublishTarget
 from blocks.s3_store import S3Store
@@ -23,7 +23,10 @@ def test_a_directory(tmp_path: Path) -> None:
         store = open_store(uri)
         assert isinstance(store, LocalStore)
         assert store.uri == str(tmp_path / "a b")
+    with pytest.raises(ObjectMissing):
+        store.write("x/y", b"1")
     assert not (tmp_path / "a b").exists()
+    store.check(write=True)
     store.write("x/y", b"1")
     assert (tmp_path / "a b/x/y").read_bytes() == b"1"
 

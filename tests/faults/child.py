@@ -5,6 +5,7 @@ FAULTS_JOURNAL  a file that gets one line a result of the engine: its work key. 
                 loses no line.
 FAULTS_KILL     `event:pattern:n`: SIGKILL to this process just before the n-th event of that kind whose path matches;
                 `open` is a file that is opened, `rename` a file that is put in its place.
+FAULTS_STOP     the same, but SIGSTOP: the process is frozen right there, until it gets a SIGCONT.
 FAULTS_CLOCK    `n:seconds`: from the n-th result on, for 0 from the start, the wall clock is so many seconds ahead;
                 monotonic clocks go on.
 """
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-JOURNAL, KILL, CLOCK = "FAULTS_JOURNAL", "FAULTS_KILL", "FAULTS_CLOCK"
+JOURNAL, KILL, STOP, CLOCK = "FAULTS_JOURNAL", "FAULTS_KILL", "FAULTS_STOP", "FAULTS_CLOCK"
 
 _EVENTS = {"open": ("open", 0), "rename": ("os.rename", 1)}
 """Audit event (https://docs.python.org/3/library/audit_events.html) and the place of the path among its arguments."""
@@ -77,17 +78,21 @@ def _watch_engine(hear: Sequence[Heard]) -> None:
 
 
 def _watch_files() -> None:
-    if KILL not in os.environ:
-        return
-    kind, _, rest = os.environ[KILL].partition(":")
+    for name, sent in ((KILL, signal.SIGKILL), (STOP, signal.SIGSTOP)):
+        if name in os.environ:
+            _at(os.environ[name], lambda sent=sent: os.kill(os.getpid(), sent))
+
+
+def _at(when: str, do: Callable[[], object]) -> None:
+    kind, _, rest = when.partition(":")
     pattern, _, at = rest.rpartition(":")
     matches = re.compile(pattern).search
-    kill = _Counted(int(at), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    counted = _Counted(int(at), do)
     wanted, place = _EVENTS[kind]
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == wanted and isinstance(path := arguments[place], str | bytes) and matches(os.fsdecode(path)):
-            kill()
+            counted()
 
     sys.addaudithook(hook)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from blocks.errors import StoreFull
 from blocks.local_store import LocalStore
+from tasks.publishing.keys import latest_key
+from tasks.publishing.pointer import current, look, point_to
+from tests.builders import make_group, make_outcomes, publish_groups, published_run
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import LOST, MISSION, SHARD, Launcher, Run, check_all, half_written, published, sequence
 
@@ -119,6 +124,37 @@ def test_a_store_that_fills_up_in_mid_run(
     (store.path / BALLAST).unlink()
     check_nothing_is_published(store.path)
     check_finished(launcher, store.path, run, reference)
+
+
+def test_a_disk_that_is_full_when_the_pointer_is_written_leaves_no_half_of_it(
+    disk: Callable[[str, int], Disk], tmp_path: Path
+) -> None:
+    """Whatever is written of the move when room runs out, latest.json is the old one or the new one, byte for byte."""
+    for room in range(6):
+        store = disk(f"store-{room}", 512)
+        kept = LocalStore(store.path)
+        first = published_run(kept)
+        point_to(kept, first, None)
+        group = make_group("QC-9", 1)
+        second = publish_groups(kept, [group], make_outcomes([group]))
+        before, pointer = current(kept, MISSION), kept.read(latest_key(MISSION))
+        store.fill()
+        ballast = store.path / BALLAST
+        os.truncate(ballast, ballast.stat().st_size - room * PAGE)
+        try:
+            point_to(kept, second, before)
+        except StoreFull:
+            assert kept.read(latest_key(MISSION)) == pointer
+        else:
+            assert room, "there was no room at all"
+        assert not half_written(store.path)
+        ballast.unlink()
+        look_again = current(kept, MISSION)
+        assert look_again is not None
+        point_to(kept, second, look_again)
+        assert sequence(kept) == 2
+        assert look(kept, MISSION).fault is None
+        check_all(kept)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import ObjectExists, StoreDenied, StoreUnavailable
+from blocks.errors import ObjectExists, ObjectMissing, StoreDenied, StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.s3_store import S3Store
 from blocks.store import ObjectInfo, Store
@@ -215,6 +216,40 @@ def test_a_lock_that_was_deleted_is_lost(opener: Callable[[], Store]) -> None:
         with pytest.raises(Superseded, match="the lock is gone"):
             held.confirm()
     assert store.stat(KEY) is None
+
+
+def test_a_watch_in_mid_run_sees_a_lock_or_a_store_that_is_gone(opener: Callable[[], Store]) -> None:
+    store = opener()
+    with lease(store, seconds=8.0) as held:
+        held.watch()
+        store.write(KEY, to_line(lock_in(store))[:40])
+        held.watch()  # half a lock is the holder's to mend
+        store.delete(KEY)
+        for _ in range(2):
+            with pytest.raises(Superseded, match="was the store emptied, unmounted or restored"):
+                held.watch()
+        with pytest.raises(Superseded):
+            held.confirm()
+
+
+def test_a_watch_says_that_the_whole_store_is_gone(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "root", make=False)
+    store.check(write=True)
+    with lease(store, seconds=8.0) as held:
+        shutil.rmtree(tmp_path / "root")
+        with pytest.raises(ObjectMissing, match=str(tmp_path / "root")):
+            held.watch()
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_watch_leaves_a_store_that_is_away_to_whoever_needs_it(tmp_path: Path) -> None:
+    store = Unruly(tmp_path)
+    with lease(store, seconds=8.0) as held:
+        store.down = StoreUnavailable
+        held.watch()
+        store.down = None
+        held.watch()
+        held.confirm()
 
 
 def test_half_an_object_is_taken_over_only_after_the_lease(opener: Callable[[], Store]) -> None:

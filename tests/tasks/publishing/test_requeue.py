@@ -12,7 +12,8 @@ from configs.parts import PublishingConfig
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.keys import QUARANTINE
-from tasks.publishing.publish import Published, current, point_to
+from tasks.publishing.pointer import current, point_to
+from tasks.publishing.publish import Published
 from tasks.publishing.requeue import Carried, carry_over
 from tasks.records.errors import InputError, ManifestError, TooMuchQuarantined
 from tasks.records.photos import Group, Label
