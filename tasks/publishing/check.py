@@ -6,15 +6,18 @@ Knows the files' formats; knows no engine and no Prefect.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from pydantic import BaseModel
 
+from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
-from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, records_name
+from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, latest_key, records_name
 from tasks.publishing.publish import derive_run_id
 from tasks.publishing.reread import Checked, entry_of, read_canonical, reread
-from tasks.records.errors import ManifestError
-from tasks.records.stage_a import FileEntry, Provenance, QuarantineEntry, RunManifest, StageARecord
+from tasks.records.errors import ManifestError, RecordError
+from tasks.records.jsonl import parse
+from tasks.records.stage_a import FileEntry, Latest, Provenance, QuarantineEntry, RunManifest, StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 
 
@@ -30,6 +33,7 @@ def check_run(store: Store, key: str, expected: str | None = None) -> Checked[Ru
         except ManifestError:
             _check_digests(store, key, manifest)
             raise
+        _check_pointer(store, manifest, digest)
         return Checked.of("stage_a", manifest, digest, manifest.files)
     tickets_manifest, digest = read_canonical(StageBManifest, store, key, expected)
     if tickets_manifest.sealed() != tickets_manifest:
@@ -127,6 +131,18 @@ def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
         )
     if (counts.groups, counts.photos) != (groups + quarantined, photos + counts.photos_quarantined):
         raise ManifestError(f"{store.uri_of(key)} has counts that do not add up")
+
+
+def _check_pointer(store: Store, manifest: RunManifest, digest: str) -> None:
+    """A pointer that is damaged otherwise is none of the run's, and the mission's next run sets it right."""
+    key = latest_key(manifest.mission)
+    with suppress(ObjectMissing, ObjectCorrupt, RecordError):
+        latest = parse(Latest, store.read(key), store.uri_of(key))
+        if latest.run_id == manifest.run_id and latest.sha256 != digest:
+            raise ManifestError(
+                f"{store.uri_of(key)} was changed: it names this run with sha256 {latest.sha256}, and its manifest has "
+                f"{digest}; the next run of the mission sets it right"
+            )
 
 
 def _check_names(files: Sequence[FileEntry], expected: Sequence[str], store: Store, key: str) -> None:

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -17,7 +18,7 @@ from prefect.states import Completed, Crashed, Failed
 from blocks.local_store import LocalStore
 from blocks.publish_target import PublishTarget
 from blocks.stores import open_store
-from configs.errors import ConfigError
+from configs.errors import ConfigError, PrefectUnavailable
 from configs.parts import HandOffConfig
 from configs.stage_a import StageAConfig
 from flows.hand_off import hand_off_run
@@ -153,6 +154,24 @@ def test_a_deployment_that_is_asked_for_and_missing_is_refused_once(published: P
             task_run_filter=TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=seen)),
         )
     assert [(run.name.rpartition("-")[0], run.run_count) for run in runs] == [("hand-off", 1)]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, None])
+def test_a_server_that_is_away_is_worth_another_try(
+    published: Published, deployment: str, monkeypatch: pytest.MonkeyPatch, status: int | None
+) -> None:
+    """The run is published all the same, and its words say so."""
+    asked = httpx.Request("POST", "http://127.0.0.1/api/deployments")
+
+    def answer(**_: Any) -> Any:
+        if status is None:
+            raise httpx.ConnectError("refused", request=asked)
+        raise httpx.HTTPStatusError("no", request=asked, response=httpx.Response(status, request=asked))
+
+    monkeypatch.setattr("flows.hand_off.run_deployment", answer)
+    with pytest.raises(PrefectUnavailable, match="the run is published, but the Prefect API does not answer") as caught:
+        hand_off_run.fn(StageAConfig(hand_off=HandOffConfig(deployment=deployment)), published)
+    assert caught.value.retryable
 
 
 def test_a_deployment_of_another_release_that_refuses_the_parameters_is_refused_once(published: Published) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,24 @@ def test_the_run_again_infers_nothing_and_publishes_nothing(given: dict[str, Any
     assert again["inferred"] == 0
     assert (again["manifest"], again["sha256"]) == (local_run["manifest"], local_run["sha256"])
     assert after == before
+
+
+@pytest.mark.parametrize("damage", [None, lambda data: data[:-20], lambda data: data.replace(b"BBU", b"BBV")])
+def test_damaged_tickets_are_made_again_by_the_same_run(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path, damage: Callable[[bytes], bytes] | None
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    shutil.copytree(root, tmp_path / "store")
+    (tickets,) = (tmp_path / "store").rglob("tickets.jsonl")
+    whole = tickets.read_bytes()
+    if damage is None:
+        tickets.unlink()
+    else:
+        tickets.write_bytes(damage(whole))
+    again = stage_a(**given, store=str(tmp_path / "store"))
+    assert tickets.read_bytes() == whole
+    assert (again["fresh"], again["inferred"], again["stage_b"]["started"]) == (False, 0, True)
+    assert again["stage_b"]["sha256"] == local_run["stage_b"]["sha256"]
 
 
 def test_batch_size_and_shard_size_change_no_byte_and_shards_are_read_without_a_gap(

