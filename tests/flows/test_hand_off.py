@@ -28,7 +28,7 @@ from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.publish import Published
 from tasks.records.stage_a import Counts, RunManifest
 from tasks.verdicts.ingest import ingest
-from tests.builders import published_run
+from tests.builders import make_group, make_outcomes, publish_groups
 from tests.flows.conftest import MISSION
 from tests.servers import S3Server
 
@@ -66,8 +66,9 @@ def published() -> Published:
 
 @pytest.fixture
 def published_here(tmp_path: Path) -> Published:
-    """A run that is published in a folder."""
-    return published_run(LocalStore(tmp_path / "store"))
+    """A run that is published in a folder, with a digest of its own."""
+    group = make_group(f"QC-{uuid.uuid4().hex[:8]}", 1)
+    return publish_groups(LocalStore(tmp_path / "store"), [group], make_outcomes([group]))
 
 
 @pytest.fixture
