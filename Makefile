@@ -1,9 +1,13 @@
 # Fieldcheck. `make demo` and `make test` do all the set-up themselves.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+# The environment's own Python, if it has one; else the first that is one of 3.11 to 3.13.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for found in $(VENV)/bin/python python3.11 python3.12 python3.13 python3; do \
+	"$$found" -c '$(FITS)' 2>/dev/null && { echo "$$found"; break; }; done)
 BIN := $(VENV)/bin
+NO_PYTHON := echo "make: Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python3.12" >&2; exit 2;
 LOCK := infra/requirements.lock
 READY := $(VENV)/.ready
 DEMO := .demo
@@ -11,13 +15,18 @@ DEMO := .demo
 # The embedded Prefect keeps its runs beside the demo, where `make ui` shows them.
 DEMO_ENV := PREFECT_HOME=$(CURDIR)/$(DEMO)/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
+# Of vLLM's server, which has an environment of its own.
+DEVICE ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+VLLM_PORT ?= 8000
+
 SITE ?= local
 GPUS ?= 1
 # The one port of server, deploy and worker. Given to make itself, it counts for more than an exported PREFECT_API_URL.
 PORT ?= $(or $(PREFECT_SERVER_API_PORT),4200)
 SERVER_AT := $(if $(filter command line,$(origin PORT)),env -u PREFECT_API_URL )PREFECT_SERVER_API_PORT=$(PORT)
 
-.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale lock clean
+.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale lock lock-vllm \
+	vllm vllm-server checkpoint-given clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -25,12 +34,8 @@ help: ## this list
 setup: $(READY) ## make the environment from the lock file
 
 $(READY): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-		|| { echo "make: Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python $(LOCK)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@test -n "$(PYTHON)" || { $(NO_PYTHON) }
+	@$(PYTHON) -I infra/environment.py $(VENV) $(LOCK) --editable .
 	@touch $@
 
 demo: $(READY) ## read the demo photos and publish their summaries
@@ -79,9 +84,24 @@ bench-memory: $(READY) ## what each number format costs in memory, text and spee
 bench-scale: $(READY) ## measure the flow on 20,000 and 200,000 photos
 	$(BIN)/python -m tests.benchmarks.scale
 
-lock: ## resolve pyproject.toml into the lock file anew
-	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --group dev pyproject.toml -o $(LOCK)
+vllm-server: checkpoint-given .vllm/$(DEVICE)/.ready $(READY) ## vLLM's server: CHECKPOINT=/models/..., DEVICE=cpu or gpu, VLLM_PORT=8000
+	@$(BIN)/python -m infra.vllm.serve $(DEVICE) --checkpoint "$(CHECKPOINT)" --port $(VLLM_PORT) $(if $(VLLM),-- $(VLLM))
+
+checkpoint-given:
+	@test -n "$(CHECKPOINT)" || { echo "make: say which: make vllm-server CHECKPOINT=/models/Qwen3-VL-4B-Instruct" >&2; exit 2; }
+
+vllm: .vllm/$(DEVICE)/.ready ## the environment of vLLM's server alone, DEVICE=cpu or gpu
+
+.vllm/%/.ready: infra/vllm/%.lock
+	@test -n "$(PYTHON)" || { $(NO_PYTHON) }
+	@$(PYTHON) -I infra/environment.py .vllm/$* $<
+	@touch $@
+
+lock: ## resolve pyproject.toml into the lock file anew, for Python 3.11 to 3.13
+	$(BIN)/python -m infra.lock requirements
+
+lock-vllm: $(READY) ## the same for the environments of vLLM's server, from infra/vllm/*.in
+	$(BIN)/python -m infra.lock vllm-cpu vllm-gpu
 
 clean: ## remove everything that was made, the environment too
-	rm -rf $(VENV) $(DEMO) .cache .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .vllm $(DEMO) .cache .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,8 +18,12 @@ from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
 
 PROMPTS_DIR = Path(__file__).parent / "prompts"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
-BACKENDS = {"vllm": "vllm", "sglang": "sglang", "lmdeploy": "lmdeploy"}
-"""The package behind each of ms-swift's back ends that is not installed with Fieldcheck."""
+SERVERS = {
+    "vllm": "make vllm-server CHECKPOINT=/models/...",
+    "sglang": "python -m sglang.launch_server",
+    "lmdeploy": "lmdeploy serve api_server",
+}
+"""Back ends of ms-swift whose packages want another torch than ours, and how each is started as a server of its own."""
 
 LEAST_VISUAL_TOKENS = 4
 
@@ -144,9 +148,9 @@ def _device(device: str) -> Iterator[Fault]:
 def _engine(engine: EngineConfig) -> Iterator[Fault]:
     if engine.kind != "swift" and engine.backend != "transformers":
         yield Fault("engine.backend", f"{engine.backend} belongs to kind swift", "give --engine-kind swift")
-    if engine.kind == "swift" and engine.backend in BACKENDS and find_spec(BACKENDS[engine.backend]) is None:
-        package = BACKENDS[engine.backend]
-        yield Fault("engine.backend", f"the package {package} is not installed", f"pip install {package}, or another")
+    if engine.kind == "swift" and engine.backend in SERVERS and find_spec(engine.backend) is None:
+        server = f"start a server of its own ({SERVERS[engine.backend]}) and give --engine-kind endpoint"
+        yield Fault("engine.backend", f"the package {engine.backend} cannot be in this environment", server)
     if engine.kind != "endpoint":
         return
     yield from _endpoint(engine.endpoint)

@@ -17,6 +17,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from configs.parts import EngineConfig, ModelConfig
+from configs.preflight_model import SERVERS
 from tasks.engines.loading import (
     LOAD_ERRORS,
     check_quantisation,
@@ -30,9 +31,6 @@ from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError
 
 MODEL_TYPE = "qwen3_vl"
 """ms-swift's name of the architecture. It cannot tell it from the folder of an adapter without ms-swift's own file."""
-
-PACKAGES = {"vllm": "vllm", "sglang": "sglang[all]", "lmdeploy": "lmdeploy"}
-"""What pip calls the packages of the back ends that are not part of Fieldcheck."""
 
 _CODE_KEYS = ("auto_map", "custom_pipelines")
 
@@ -117,10 +115,11 @@ def _check_packages(backend: str) -> None:
             raise EngineMissing(
                 f"engine kind swift needs the package {package}; pip install {package}, or use engine kind transformers"
             )
-    if backend in PACKAGES and find_spec(backend) is None:
+    if backend in SERVERS and find_spec(backend) is None:
         raise EngineMissing(
-            f"ms-swift's back end {backend} needs a package that is not installed; pip install '{PACKAGES[backend]}', "
-            "or use engine.backend transformers, or a server of its own with engine kind endpoint"
+            f"ms-swift's back end {backend} needs the package {backend}, which wants another torch than this "
+            f"environment has; start a server in an environment of its own ({SERVERS[backend]}) and use "
+            "engine kind endpoint, or use engine.backend transformers"
         )
 
 

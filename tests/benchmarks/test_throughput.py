@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from tasks.checkpoints.inspect import inspect
 from tests.benchmarks.throughput.__main__ import REFERENCE, Contender, _report, contenders
+from tests.benchmarks.throughput.checkpoints import SETTINGS, checkpoint_of
 from tests.benchmarks.throughput.phases import FLOW, Clock
 from tests.benchmarks.throughput.plot import draw
 from tests.benchmarks.throughput.workload import LARGEST, SMALLEST, make_input
+from tests.demo import Demo
 
 
 def test_photos_come_in_groups_as_crews_upload_them_and_are_made_once(tmp_path: Path) -> None:
@@ -29,6 +33,20 @@ def test_photos_come_in_groups_as_crews_upload_them_and_are_made_once(tmp_path: 
     assert groups[0][0].path.stat().st_mtime_ns == before
     make_input(root, 5, (96, 64))
     assert len(list(root.rglob("*.jpg"))) == 5
+
+
+def test_random_weights_say_what_they_are_of_as_real_ones_do(demo: Demo, tmp_path: Path) -> None:
+    small = SETTINGS["small-random"]
+    assert small.shape is not None
+    text = small.shape["text"] | {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    vision = small.shape["vision"] | {"depth": 1, "out_hidden_size": 32, "deepstack_visual_indexes": [0]}
+    (tmp_path / "demo").symlink_to(demo.root)
+    folder = checkpoint_of(replace(small, shape={"text": text, "vision": vision}), tmp_path)
+    found = inspect(folder)
+    assert (found.architecture, found.warnings) == ("Qwen3VLForConditionalGeneration", [])
+    made = (folder / "model.safetensors").stat().st_mtime_ns
+    assert checkpoint_of(replace(small, shape={"text": text, "vision": vision}), tmp_path) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == made, "made once"
 
 
 def run(seconds: float, texts: dict[str, str], **phases: float) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _COPIED = (
     "tokenizer_config.json",
     "video_preprocessor_config.json",
 )
+_ARCHITECTURES = [Qwen3VLForConditionalGeneration.__name__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def checkpoint_of(setting: Setting, root: Path) -> Path:
         return demo / "checkpoint"
     folder = root / setting.name
     note = folder / "shape.json"
-    wanted = json.loads(json.dumps({**setting.shape, "dtype": setting.dtype}))
+    wanted = json.loads(json.dumps({**setting.shape, "dtype": setting.dtype, "architectures": _ARCHITECTURES}))
     if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -153,6 +154,8 @@ def _make(setting: Setting, demo: Path, folder: Path) -> None:
         # A row of zeros has the logit 0, which is never the highest of 150,000: no answer ends before the limit.
         for token in {config.text_config.eos_token_id, config.text_config.pad_token_id}:
             model.get_input_embeddings().weight[token] = 0
+    # A model's own save_pretrained says it; a server takes a checkpoint without it for one that writes no text.
+    config.architectures = _ARCHITECTURES
     config.save_pretrained(folder)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

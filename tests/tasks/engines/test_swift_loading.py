@@ -23,14 +23,15 @@ def opened(
 
 
 @pytest.mark.parametrize(
-    ("backend", "package"), [("vllm", "vllm"), ("sglang", r"sglang\[all\]"), ("lmdeploy", "lmdep")]
+    ("backend", "server"),
+    [("vllm", "make vllm-server"), ("sglang", "sglang.launch_server"), ("lmdeploy", "lmdeploy serve")],
 )
-def test_a_back_end_that_is_not_installed_is_named(
-    demo: Demo, monkeypatch: pytest.MonkeyPatch, backend: str, package: str
+def test_a_back_end_that_is_not_installed_is_named_with_the_server_that_takes_its_place(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch, backend: str, server: str
 ) -> None:
     found = swift_loading.find_spec
     monkeypatch.setattr(swift_loading, "find_spec", lambda name: None if name == backend else found(name))
-    with pytest.raises(EngineMissing, match=f"pip install '{package}.*or use engine.backend transformers"):
+    with pytest.raises(EngineMissing, match=f"package {backend}.*{server}.*engine kind endpoint"):
         opened(demo.checkpoint, backend=backend)
 
 
