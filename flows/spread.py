@@ -31,6 +31,7 @@ from tasks.records.batches import batches
 from tasks.records.errors import EngineError, EngineMissing
 from tasks.records.progress import Progress
 from tasks.records.work import Shard
+from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.task import Plan, pending_shards
 
 _POLL_SECONDS = 2.0
@@ -72,7 +73,7 @@ def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: 
     store = open_store(config.store, config.s3)
     photos = math.ceil(plan.pending / config.spread.pieces)
     names = {
-        write_piece(store, Piece(config, plan.identity, plan.epoch, items)): len(items)
+        write_piece(store, Piece(config, plan.identity, plan.epoch, GRAMMAR_REVISION, items)): len(items)
         for items in batches(ledger.works.pending(), lambda: photos)
     }
     get_run_logger().info("%d pieces of up to %d photos for %s", len(names), photos, config.spread.over)

@@ -81,6 +81,9 @@ def _check_caption(place: str, record: CaptionRecord) -> None:
     try:
         caption = parse_caption(json.dumps(record.objects, ensure_ascii=False))
     except CaptionInvalid as error:
-        raise ManifestError(f"{place}: {record.image} breaks the rules: {'; '.join(error.violations)}") from error
+        raise ManifestError(
+            f"{place}: {record.image} breaks the rules: {'; '.join(error.violations)}; if an earlier release published "
+            "it, run dense-caption again: the model is not asked anew"
+        ) from error
     if pixels_of(caption, record.width, record.height) != record.pixels:
         raise ManifestError(f"{place}: the pixels of {record.image} are not those of its objects")

@@ -17,7 +17,7 @@ from configs.photo import DenseConfig
 from tasks.dense.keys import outcome_key
 from tasks.dense.parse import parse_caption
 from tasks.dense.records import Captioned, Objects
-from tasks.engines.protocol import Completion, Decoding, Engine, Failure, Request, longest_first
+from tasks.engines.protocol import Completion, Decoding, Engine, Failure, FinishReason, Request, longest_first
 from tasks.images.open import read_header
 from tasks.records.errors import CaptionInvalid, PhotoError, RecordError
 from tasks.records.jsonl import parse, to_line
@@ -95,12 +95,20 @@ def caption_photos(
     ]
 
 
+def judge_again(outcome: Captioned) -> Captioned:
+    """A stored caption by the rules of today: those are stricter than the ones by which it was stored, or the same."""
+    if outcome.objects is None:
+        return outcome
+    objects, violations = _judgement(outcome.text, outcome.finish_reason)
+    return outcome if objects is not None else outcome.model_copy(update={"objects": None, "violations": violations})
+
+
 def read_outcome(store: Store, name: str, work_key: str) -> Captioned:
-    """A stored caption. Raises ObjectMissing or RecordError."""
+    """A stored caption, judged by the rules of today. Raises ObjectMissing or RecordError."""
     outcome = _read(store, name, work_key)
     if isinstance(outcome, Failed):
         raise RecordError(f"{store.uri_of(outcome_key(name, work_key))} is no caption; delete it and run again")
-    return outcome
+    return judge_again(outcome)
 
 
 def _find(store: Store, name: str, work_key: str) -> Captioned | Failed | None:
@@ -160,12 +168,7 @@ def _bytes(photo: Photo, root: Store) -> bytes:
 
 
 def _judge(sha256: str, answer: Completion, engine: str) -> Captioned:
-    objects: Objects | None = None
-    violations: tuple[str, ...] = ()
-    try:
-        objects = parse_caption(answer.text, answer.finish_reason).as_json()
-    except CaptionInvalid as error:
-        violations = error.violations
+    objects, violations = _judgement(answer.text, answer.finish_reason)
     return Captioned(
         work_key=answer.id,
         sha256=sha256,
@@ -174,3 +177,10 @@ def _judge(sha256: str, answer: Completion, engine: str) -> Captioned:
         objects=objects,
         violations=violations,
     )
+
+
+def _judgement(text: str, finish_reason: FinishReason) -> tuple[Objects | None, tuple[str, ...]]:
+    try:
+        return parse_caption(text, finish_reason).as_json(), ()
+    except CaptionInvalid as error:
+        return None, error.violations

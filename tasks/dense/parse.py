@@ -14,10 +14,12 @@ from tasks.dense.geometry import anchor
 from tasks.dense.points import read_geometry, read_points
 from tasks.dense.reading import Pairs, count_whole, is_integer, read_json, told
 from tasks.dense.violations import Findings, Violation, quoted
-from tasks.records.signs import LINE_END, SPECIAL_TOKEN
+from tasks.records.signs import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_format
 
 PARSE_VERSION = 1
-"""Part of a photo's work key: raise it when a rule changes which texts are accepted."""
+"""Part of a photo's work key: raise it when a text that was refused is accepted. A stricter rule does not: a stored
+caption is judged again whenever it is read, and what breaks a rule of today is rejected; the model is not asked again.
+"""
 
 _KEYS = ("desc", "line_points", *KINDS)
 _NAME = re.compile(r"object_([1-9][0-9]{0,8})")
@@ -114,7 +116,8 @@ def _desc(name: str, members: dict[str, Any], found: Findings) -> str | None:
         (Violation.SPECIAL_TOKEN, SPECIAL_TOKEN.search(desc) is not None),
         (Violation.DESC_SPACE, desc != desc.strip()),
         (Violation.DESC_LINES, LINE_END.search(desc) is not None),
-        (Violation.DESC_UNPRINTABLE, not LINE_END.sub("", desc).isprintable()),
+        (Violation.DESC_UNPRINTABLE, not LINE_END.sub("", desc).isprintable() or any(map(is_format, desc))),
+        (Violation.DESC_REPLACEMENT, REPLACEMENT in desc),
     )
     for violation, broken in rules:
         if broken:

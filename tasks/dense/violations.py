@@ -41,7 +41,10 @@ class Violation(StrEnum):
     DESC_LINES = "desc_lines"
     """A description of more than one line."""
     DESC_UNPRINTABLE = "desc_unprintable"
-    """Control characters, lone surrogates, and spaces other than the ASCII one."""
+    """What nobody sees or knows: control and format characters, variation selectors, lone surrogates, private use, and
+    spaces other than the ASCII one."""
+    DESC_REPLACEMENT = "desc_replacement"
+    """U+FFFD: the model wrote half of a character."""
     GEOMETRY_MISSING = "geometry_missing"
     GEOMETRY_SEVERAL = "geometry_several"
     LINE_POINTS_MISSING = "line_points_missing"

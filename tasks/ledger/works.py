@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from tasks.ledger.database import Database
 from tasks.records.jsonl import to_line
-from tasks.records.outcomes import Outcome, parse_outcome
+from tasks.records.outcomes import Outcome, Unfinished, parse_outcome
 from tasks.records.photos import Photo
 from tasks.records.work import WorkItem
 
 SCHEMA = """
-CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, photo TEXT NOT NULL, source INTEGER, outcome BLOB);
+CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, photo TEXT NOT NULL, source INTEGER, outcome BLOB,
+    asked INTEGER NOT NULL DEFAULT 0);
 CREATE UNIQUE INDEX works_by_key ON works(key);
 CREATE INDEX works_claimed ON works(source) WHERE source IS NOT NULL AND outcome IS NULL;
 """
@@ -51,9 +52,16 @@ class Works:
             ((to_line(outcome)[:-1], bytes.fromhex(outcome.work_key), source) for outcome in outcomes),
         )
 
+    def go_on(self, photos: Iterable[Unfinished], source: int) -> int:
+        """Note how often photos were asked before that `source` claimed; how many they are. They stay pending."""
+        return self._db.run_many(
+            "UPDATE works SET asked=? WHERE key=? AND source=?",
+            ((photo.asked, bytes.fromhex(photo.work_key), source) for photo in photos),
+        )
+
     def release(self, source: int) -> int:
-        """Give up what `source` claimed and has no outcome for; how many that are."""
-        return self._db.run("UPDATE works SET source=NULL WHERE source=? AND outcome IS NULL", (source,))
+        """Give up what `source` claimed and said nothing of; how many that are."""
+        return self._db.run("UPDATE works SET source=NULL WHERE source=? AND outcome IS NULL AND asked=0", (source,))
 
     def count(self, *, answered: bool | None = None) -> int:
         """How much work there is: all, or with or without an outcome."""
@@ -71,14 +79,14 @@ class Works:
         after = 0
         while True:
             page = self._db.rows(
-                "SELECT number, key, photo FROM works "
+                "SELECT number, key, photo, asked FROM works "
                 f"WHERE outcome IS NULL AND number>? ORDER BY number LIMIT {_PAGE}",
                 (after,),
             )
             if not page:
                 return
-            for _, key, photo in page:
-                yield WorkItem(key.hex(), Photo(*json.loads(photo)))
+            for _, key, photo, asked in page:
+                yield WorkItem(key.hex(), Photo(*json.loads(photo)), asked)
             after = page[-1][0]
 
     def outcome(self, work_key: str) -> Outcome | None:

@@ -1,7 +1,7 @@
 """Keys of everything that a run keeps, the same on disk and on S3. Knows names only.
 
 stage_a/<mission>/shards/<shard_key>.jsonl
-stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json
+stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json, or <epoch>.<revision>-<shard_key>.json
 stage_a/<mission>/forced/<identity>.json
 stage_a/<mission>/pieces/<piece>/order.json, receipts.json
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
@@ -25,7 +25,7 @@ PROVENANCE = "provenance.jsonl"
 QUARANTINE = "quarantine.jsonl"
 TICKETS = "tickets.jsonl"
 
-_INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})-[0-9a-f]{64}\.json$")
+_INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})(?:\.(?P<revision>[0-9]{1,6}))?-[0-9a-f]{64}\.json$")
 _MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>(?:stage_[ab]|dense)/[^/]+/runs/[^/]+/manifest\.json)")
 
 
@@ -44,15 +44,16 @@ def index_folder(mission: str, identity: str) -> str:
     return f"stage_a/{mission}/index/{identity[:16]}"
 
 
-def index_key(mission: str, identity: str, epoch: int, shard: str) -> str:
+def index_key(mission: str, identity: str, epoch: int, revision: int, shard: str) -> str:
     """Key of a shard's index object."""
-    return f"{index_folder(mission, identity)}/{epoch:06d}-{shard}.json"
+    of = f"{epoch:06d}.{revision}" if revision else f"{epoch:06d}"
+    return f"{index_folder(mission, identity)}/{of}-{shard}.json"
 
 
-def split_index_key(key: str) -> tuple[int, str] | None:
-    """Epoch and key of an index object; None if the key is not one of those."""
+def split_index_key(key: str) -> tuple[int, int, str] | None:
+    """Epoch, revision and key of an index object; None if the key is not one of those."""
     match = _INDEX.search(key)
-    return None if match is None else (int(match["epoch"]), key)
+    return None if match is None else (int(match["epoch"]), int(match["revision"] or 0), key)
 
 
 def forced_key(mission: str, identity: str) -> str:

@@ -24,11 +24,15 @@ from tasks.records.work import Identity, WorkItem
 
 @dataclass(frozen=True)
 class Piece:
-    """Work of one run for one process: its configuration, what its texts have in common, and the photos."""
+    """Work of one run for one process: its configuration, what its texts have in common, and the photos.
+
+    `revision` is that of the rules by which the run judges its texts.
+    """
 
     config: StageAConfig
     identity: Identity
     epoch: int
+    revision: int
     items: tuple[WorkItem, ...]
 
 

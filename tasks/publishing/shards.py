@@ -54,7 +54,7 @@ def write_shard(
     lasting = tuple(outcome.work_key for outcome in ordered if lasts(outcome))
     if lasting:
         index = ShardIndex(shard=shard.key, sha256=digest, epoch=shard.epoch, work_keys=lasting)
-        store.write(index_key(mission, identity, shard.epoch, shard.key), to_line(index))
+        store.write(index_key(mission, identity, shard.epoch, shard.revision, shard.key), to_line(index))
     return _receipt(key, digest, ordered, seconds)
 
 
@@ -65,7 +65,7 @@ def receipt_of(store: Store, mission: str, identity: str, shard: Shard) -> Recei
     Raises StoreError when the store itself fails.
     """
     key = shard_key(mission, shard.key)
-    name = index_key(mission, identity, shard.epoch, shard.key)
+    name = index_key(mission, identity, shard.epoch, shard.revision, shard.key)
     try:
         index = parse(ShardIndex, store.read(name).removesuffix(b"\n"), store.uri_of(name))
         outcomes = read_shard(store, key, index.sha256)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from tasks.records.jsonl import parse
 from tasks.records.reasons import PASSING
 from tasks.records.stage_a import READER, Failed, Summarised
 
 Outcome = Summarised | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A photo that was asked so often, that has no answer that today's rules accept, and that is to be asked on."""
+
+    work_key: str
+    asked: int
+
+
+Judge = Callable[[Outcome], Outcome | Unfinished]
+"""What an outcome of an earlier run is by the rules of today; the same object if it is what it was."""
 
 
 def parse_outcome(line: bytes, place: str) -> Outcome:

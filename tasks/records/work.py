@@ -32,10 +32,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One photo to summarise, whatever groups it is in: its work key and one place where its bytes are."""
+    """One photo to summarise, whatever groups it is in: its work key and one place where its bytes are.
+
+    `asked` is how many answers earlier runs had for it, of which today's grammar accepts none; usually there are none.
+    """
 
     work_key: str
     photo: Photo
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,11 @@ class Shard:
     """Photos that are summarised together and kept as one object, named by the work in it.
 
     `epoch` counts the runs that redid everything; of two outcomes for one photo the one of the later epoch counts.
+    `revision` is that of the rules because of which a photo of it is asked on, 0 if none is; within an epoch the
+    outcome of the later revision counts.
     """
 
     key: str
     items: tuple[WorkItem, ...]
     epoch: int = 0
+    revision: int = 0

@@ -4,9 +4,19 @@
     entry       = description "×" count
     description = level *( "/" level )          类型/属性[,属性]/[条件属性]
     level       = attribute *( "," attribute )
+    attribute   = 1*sign                        any character but those below
     count       = "1".."9" *8digit
 
 One line, no final "。", no JSON, no coordinates, no special tokens, equal descriptions merged into one entry.
+
+No sign, in a remark neither: U+FFFD, control, format and other invisible characters, private use, unassigned ones,
+and spaces other than the ASCII one. No sign of a description: × and white space, and what a reader takes for a sign
+of the grammar, a letter or a digit, and is another one: `／ ∕ ： ∶ ﹐ ✕ ５ Ｂ`. Nothing is repaired: with `／` a path
+would have one level where a reader sees two, so the photo is asked again.
+
+Two descriptions are equal when a reader would merge them: after Unicode's NFKC, without regard to case, with all dashes
+alike, and Cyrillic and Greek letters taken for the Latin ones that they look like. `RRU/型号:А1` (Cyrillic) equals
+`rru/型号:A1`; the order of attributes counts.
 """
 
 from __future__ import annotations
@@ -14,20 +24,36 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from unicodedata import category
+from unicodedata import category, east_asian_width, normalize
 
-from tasks.records.signs import LINE_END, SPECIAL_TOKEN
+from tasks.records.signs import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_control, is_format, is_unassigned
 
 GRAMMAR_VERSION = 1
-"""Part of a photo's work key: raise it when a rule changes which texts are accepted."""
+"""Part of a photo's work key: raise it when a text that was refused is accepted, for then an earlier rung of the retry
+ladder might have been, and what earlier runs know is not what this one would write."""
+
+GRAMMAR_REVISION = 2
+"""No part of the work key: raise it when a text that was accepted is refused. What earlier runs know is then judged
+again, see `tasks.summaries.judge`.
+
+2: U+FFFD, format and unassigned characters, spaces other than the ASCII one, variant signs, descriptions that look
+equal.
+"""
 
 IRRELEVANT = "无关图片"
 
 _REMARK = "备注"
 _REMARK_START = "备注: "
 _ENTRY = re.compile(r"(?P<description>[^×]+)×(?P<count>[1-9][0-9]{0,8})")
-_ALMOST_ENTRY = re.compile(r".*[×xX*✕✖]\s*[0-9０-９一二两三四五六七八九十]+\s*")
+_TIMES = "✕✖╳⨯⨉"
+_ALMOST_ENTRY = re.compile(rf".*[×xXхХ*＊∗ｘＸ{_TIMES}]\s*[\d〇零一二两三四五六七八九十百]+\s*")
 _NUMBERS = re.compile(r"[\[(（【]\s*-?\d+(?:\.\d+)?(?:(?:\s+|\s*[,，、;；]\s*)-?\d+(?:\.\d+)?)+\s*[\])）】]")
+_VARIANTS = frozenset(f"∕⁄⧸╱∶꞉ː﹕﹐︐‚{_TIMES}")
+_VARIED = frozenset("/:,*0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_LATIN = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
+    "ABESIJKMHOPCTYXaeopcyxsijABEZHIKMNOPTYXo",
+)
 
 
 class Violation(StrEnum):
@@ -39,19 +65,27 @@ class Violation(StrEnum):
     SPECIAL_TOKEN = "special_token"
     MULTIPLE_LINES = "multiple_lines"
     CONTROL_CHARACTER = "control_character"
+    REPLACEMENT_CHARACTER = "replacement_character"
+    """U+FFFD: the model wrote half of a character."""
+    FORMAT_CHARACTER = "format_character"
+    """Something that nobody sees: zero-width, of direction, a byte order mark, a variation selector."""
+    UNASSIGNED_CHARACTER = "unassigned_character"
+    """Private use, or nothing that Unicode knows."""
     JSON = "json"
     COORDINATES = "coordinates"
     FINAL_PERIOD = "final_period"
     SPACE = "space"
-    """A space before, after or inside an entry."""
+    """A space before, after or inside an entry; in a remark, one other than the ASCII space."""
     BAD_COUNT = "bad_count"
     """No positive integer behind the sign ×, or another sign in its place."""
     NO_COUNT = "no_count"
     """A description without ×N."""
     EMPTY_LEVEL = "empty_level"
     """A description with nothing before, between or behind its slashes and commas."""
+    VARIANT_SIGN = "variant_sign"
+    """A sign in a description that looks like / : , × a letter or a digit and is another one, such as ／."""
     DUPLICATE_ENTRY = "duplicate_entry"
-    """The same description twice; equal objects are merged and counted."""
+    """Two descriptions that are or look the same; equal objects are merged and counted."""
     IRRELEVANT_WITH_ENTRIES = "irrelevant_with_entries"
     """无关图片 and something else on the same line."""
     EMPTY_REMARK = "empty_remark"
@@ -117,8 +151,7 @@ def read(text: str, *, cut_off: bool = False) -> Reading:
         return Reading(None if found else Summary(()), tuple(found))
     parts, remark = _split_remark(text, found)
     entries = [entry for part in parts if (entry := _entry(part, found)) is not None]
-    descriptions = [entry.description for entry in entries]
-    if len(set(descriptions)) < len(descriptions):
+    if len({_as_it_looks(entry.description) for entry in entries}) < len(entries):
         found[Violation.DUPLICATE_ENTRY] = None
     return Reading(None if found else Summary(tuple(entries), remark), tuple(found))
 
@@ -128,11 +161,14 @@ def _line_violations(text: str) -> list[Violation]:
     rules = (
         (Violation.SPECIAL_TOKEN, bool(SPECIAL_TOKEN.search(text))),
         (Violation.MULTIPLE_LINES, bool(LINE_END.search(text))),
-        (Violation.CONTROL_CHARACTER, any(category(char) in {"Cc", "Cs"} for char in LINE_END.sub("", text))),
+        (Violation.CONTROL_CHARACTER, any(map(is_control, LINE_END.sub("", text)))),
+        (Violation.REPLACEMENT_CHARACTER, REPLACEMENT in text),
+        (Violation.FORMAT_CHARACTER, any(map(is_format, text))),
+        (Violation.UNASSIGNED_CHARACTER, any(map(is_unassigned, text))),
         (Violation.JSON, text.lstrip().startswith(("{", "[", "```"))),
         (Violation.COORDINATES, bool(_NUMBERS.search(text))),
         (Violation.FINAL_PERIOD, text.rstrip().endswith("。")),
-        (Violation.SPACE, text != text.strip()),
+        (Violation.SPACE, text != text.strip() or any(category(char) == "Zs" and char != " " for char in text)),
     )
     return [violation for violation, broken in rules if broken]
 
@@ -169,4 +205,16 @@ def _entry(part: str, found: dict[Violation, None]) -> Entry | None:
         found[Violation.SPACE] = None
     if not all(attribute.strip() for level in description.split("/") for attribute in level.split(",")):
         found[Violation.EMPTY_LEVEL] = None
+    if any(map(_is_variant, description)):
+        found[Violation.VARIANT_SIGN] = None
     return Entry(description, int(match["count"]))
+
+
+def _is_variant(char: str) -> bool:
+    return char in _VARIANTS or (east_asian_width(char) == "F" and normalize("NFKC", char) in _VARIED)
+
+
+def _as_it_looks(description: str) -> str:
+    """What two descriptions that a reader takes for the same have in common."""
+    folded = normalize("NFKC", normalize("NFKC", description).translate(_LATIN).casefold())
+    return "".join("-" if category(char) == "Pd" or char == "\u2212" else char for char in folded if not char.isspace())

@@ -17,7 +17,7 @@ from tasks.records.prompts import Prompt
 from tasks.records.reasons import REDECODED, Reason
 from tasks.records.stage_a import READER, Failed, Summarised
 from tasks.records.work import WorkItem
-from tasks.summaries.grammar import Violation, read
+from tasks.summaries.judge import judgement
 from tasks.summaries.ladder import rungs
 
 _AHEAD = 2
@@ -45,7 +45,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _Open:
-    """A photo that is not done: its shard, and how often it was asked before."""
+    """A photo that is not done: its shard, and how often it was asked before, by earlier runs too."""
 
     item: WorkItem
     part: _Part
@@ -121,7 +121,7 @@ class Reading:
         by_key = {item.work_key: item for item in items}
         part = _Part(items, len(by_key))
         self._parts.append(part)
-        fresh = {key: _Open(item, part) for key, item in by_key.items()}
+        fresh = {key: _Open(item, part, item.asked) for key, item in by_key.items()}
         self._open |= fresh
         self._waiting.extend(longest_first(self.engine, [self._request(one) for one in fresh.values()]))
 
@@ -191,22 +191,14 @@ def _bytes(photo: Photo, read_photo: Callable[[str], bytes]) -> bytes:
 
 
 def _judge(item: WorkItem, answer: Completion, engine: str, attempts: int) -> Summarised:
-    reading = read(answer.text, cut_off=answer.finish_reason == "length")
     return Summarised(
         work_key=item.work_key,
         sha256=item.photo.sha256,
         **answer.facts(),
         attempts=attempts,
         engine=engine,
-        violations=tuple(violation.value for violation in reading.violations),
-        reason=None if reading.summary is not None else Reason.SUMMARY_INVALID,
-        detail=None if reading.summary is not None else _explain(reading.violations, attempts),
+        **judgement(answer.text, answer.finish_reason, attempts),
     )
-
-
-def _explain(violations: tuple[Violation, ...], attempts: int) -> str:
-    broken = ", ".join(violation.value for violation in violations)
-    return f"no good summary in {attempts} attempts; the last one breaks: {broken}"
 
 
 def _failed(item: WorkItem, failure: Failure) -> Failed:

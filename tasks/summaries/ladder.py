@@ -16,6 +16,11 @@ def first_rung(generation: GenerationConfig) -> Decoding:
     )
 
 
+def count_rungs(ladder: LadderConfig) -> int:
+    """How often a photo is asked at most."""
+    return 1 + len(ladder.temperatures)
+
+
 def rungs(generation: GenerationConfig, ladder: LadderConfig) -> list[Decoding]:
     """How a photo is asked, first and then again, one rung after the other, until its summary is good.
 

@@ -14,7 +14,7 @@ from tasks.records.jsonl import canonical
 from tasks.records.prompts import Prompt
 from tasks.records.stage_a import RunManifest
 from tasks.records.work import Identity, Shard, WorkItem
-from tasks.summaries.grammar import GRAMMAR_VERSION
+from tasks.summaries.grammar import GRAMMAR_REVISION, GRAMMAR_VERSION
 
 
 def settings_of(config: StageAConfig, dtype: str) -> dict[str, object]:
@@ -53,13 +53,14 @@ def plan_work(groups: Groups, works: Works, identity: Identity) -> None:
 def plan_shards(items: Iterable[WorkItem], size: Callable[[], int], epoch: int = 0) -> Iterator[Shard]:
     """Cut work into shards, in its order. `size` is asked before each of them how many photos it may have.
 
-    A shard's key is the sha256 of its sorted work keys (and its epoch, if that is not 0): the same work has the same
-    key.
+    A shard's key is the sha256 of its sorted work keys (and its epoch and revision, if they are not 0): the same work
+    has the same key.
     """
     for batch in batches(items, size):
-        lines = sorted(item.work_key for item in batch)
-        told = "\n".join([str(epoch), *lines] if epoch else lines)
-        yield Shard(hashlib.sha256(told.encode()).hexdigest(), batch, epoch)
+        revision = GRAMMAR_REVISION if any(item.asked for item in batch) else 0
+        of = ([str(epoch)] if epoch else []) + ([f"revision {revision}"] if revision else [])
+        told = "\n".join([*of, *sorted(item.work_key for item in batch)])
+        yield Shard(hashlib.sha256(told.encode()).hexdigest(), batch, epoch, revision)
 
 
 def shard_size(config: StageAConfig, rate: float) -> int:

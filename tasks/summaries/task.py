@@ -32,7 +32,9 @@ from tasks.records.progress import Attempt, Progress
 from tasks.records.prompts import Prompt
 from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
+from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.infer import Asking
+from tasks.summaries.judge import judge_again, judge_for
 from tasks.summaries.lane import DeviceLane
 from tasks.summaries.plan import differences, identity, plan_shards, plan_work, shard_size
 from tasks.summaries.prompts import summary_prompt
@@ -80,9 +82,14 @@ def plan_run(
     plan_work(ledger.groups, ledger.works, texts)
     store = open_store(config.store, config.s3)
     forced = begin_forced(store, config.mission, texts.digest) if config.force else None
-    taken = reuse(store, config.mission, texts.digest, ledger.works, epoch=forced.epoch if forced else None)
+    judge = judge_for(config.ladder)
+    taken = reuse(store, config.mission, texts.digest, ledger.works, judge, epoch=forced.epoch if forced else None)
     for uri in taken.damaged:
         log.warning("%s is missing or damaged; its photos are inferred again", uri)
+    if taken.unfinished:
+        log.warning("%d known summaries break a newer rule: their photos go on up the ladder", taken.unfinished)
+    if taken.refused:
+        log.warning("%d known summaries break a newer rule, no retry is left: quarantined", taken.refused)
     if forced is not None and forced.again:
         log.info("an earlier try of this forced run did not end: it goes on; to begin anew, delete %s", forced.uri)
     photos = ledger.works.count()
@@ -107,7 +114,10 @@ def plan_piece(piece: Piece, checkpoint: Checkpoint) -> Plan:
     config = piece.config
     prompt = summary_prompt(None if config.no_mission else known_missions()[config.mission])
     texts = identity(config, prompt, checkpoint.fingerprint, checkpoint.adapter_fingerprints, checkpoint.dtype)
-    if other := differences(texts, piece.identity):
+    other = differences(texts, piece.identity)
+    if piece.revision != GRAMMAR_REVISION:
+        other.append("grammar")
+    if other:
         what = f"{socket.gethostname()} has another {', another '.join(other)} than the run that it is to help"
         raise ConfigError([Fault("spread", what, "give all machines the same release, checkpoint and kind of device")])
     return Plan(prompt, texts, len(piece.items), 0, len(piece.items), piece.epoch)
@@ -170,7 +180,8 @@ def validate_run(config: StageAConfig, plan: Plan, ledger: Ledger, receipts: Seq
     log = get_run_logger()
     store = open_store(config.store, config.s3)
     for receipt in receipts:
-        ledger.works.answer(read_shard(store, receipt.key, receipt.sha256))
+        # Those of other machines may be judged by the grammar of another release.
+        ledger.works.answer(map(judge_again, read_shard(store, receipt.key, receipt.sha256)))
     run = RunInput(
         mission=config.mission,
         no_mission=config.no_mission,

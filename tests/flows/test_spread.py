@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.pieces import Piece, read_receipts, write_piece
 from tasks.records.photos import Photo
 from tasks.records.work import WorkItem
+from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.plan import identity
 from tasks.summaries.prompts import summary_prompt
 from tests.demo import Demo
@@ -54,7 +56,8 @@ def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:
         Photo(p.name, str(p.relative_to(root)), p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest())
         for p in paths
     ]
-    return Piece(config, texts, 0, tuple(WorkItem(texts.work_key(photo.sha256), photo) for photo in photos))
+    items = tuple(WorkItem(texts.work_key(photo.sha256), photo) for photo in photos)
+    return Piece(config, texts, 0, GRAMMAR_REVISION, items)
 
 
 @pytest.mark.usefixtures("prefect_harness")
@@ -78,8 +81,11 @@ def test_a_piece_is_answered_and_tried_again_from_where_it_was(given: dict[str, 
 def test_a_machine_that_would_write_other_texts_is_refused(given: dict[str, Any], demo: Demo, tmp_path: Path) -> None:
     piece = make_piece(given, tmp_path)
     other = make_piece({**given, "model": ModelConfig(base=demo.checkpoint, adapters=(demo.adapter,))}, tmp_path)
-    name = write_piece(LocalStore(tmp_path), Piece(other.config, piece.identity, 0, piece.items))
+    name = write_piece(LocalStore(tmp_path), Piece(other.config, piece.identity, 0, GRAMMAR_REVISION, piece.items))
     with pytest.raises(ConfigError, match="another adapters than the run"):
+        infer_piece(str(tmp_path), MISSION, name)
+    name = write_piece(LocalStore(tmp_path), replace(piece, revision=GRAMMAR_REVISION - 1))
+    with pytest.raises(ConfigError, match="another grammar than the run"):
         infer_piece(str(tmp_path), MISSION, name)
 
 

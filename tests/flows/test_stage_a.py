@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
@@ -336,6 +337,43 @@ def test_force_infers_all_anew_and_its_outcomes_count(
         if index.name.startswith("000000-"):
             (tmp_path / "store" / "stage_a" / MISSION / "shards" / f"{index.stem[7:]}.jsonl").unlink()
     assert stage_a(**given, store=str(tmp_path / "store"))["inferred"] == 0
+
+
+def test_texts_that_an_older_grammar_took_are_judged_again_and_not_inferred_anew(
+    given: dict[str, Any], local_run: dict[str, Any], tmp_path: Path
+) -> None:
+    root, _ = split_manifest_uri(local_run["manifest"])
+    first, second = lines(Path(local_run["manifest"]).parent / "provenance.jsonl")[:2]
+    store = tmp_path / "store"
+    shutil.copytree(root, store)
+    shutil.rmtree(store / "stage_a" / MISSION / "runs")
+    once_good = {first["work_key"]: ("BBU\ufffd设备×1", 1), second["work_key"]: ("BBU设备／品牌:华为×1", 4)}
+    for index in (store / "stage_a" / MISSION / "index").rglob("*.json"):
+        told = json.loads(index.read_bytes())
+        shard = store / "stage_a" / MISSION / "shards" / f"{told['shard']}.jsonl"
+        outcomes = lines(shard)
+        for outcome in outcomes:
+            if outcome["work_key"] in once_good:
+                outcome["text"], outcome["attempts"] = once_good[outcome["work_key"]]
+        data = "".join(json.dumps(o, ensure_ascii=False, separators=(",", ":")) + "\n" for o in outcomes).encode()
+        shard.write_bytes(data)
+        digest = told["sha256"], hashlib.sha256(data).hexdigest()
+        index.write_bytes(index.read_bytes().replace(*(sha256.encode() for sha256 in digest)))
+
+    found = stage_a(**given, store=str(store))
+    assert (found["inferred"], found["reused"]) == (1, local_run["inferred"])
+    folder = Path(found["manifest"]).parent
+    published = (folder / records_name(MISSION)).read_text(encoding="utf-8")
+    assert not any(text in published for text, _ in once_good.values())
+    # The first photo was asked on, greedily as before; the second one had no retry left.
+    again = {line["work_key"]: line["attempts"] for line in lines(folder / "provenance.jsonl")}
+    quarantined = [line for line in lines(folder / "quarantine.jsonl") if line["reason"] == "summary_invalid"]
+    assert second["work_key"] not in again
+    assert {line["text"] for line in quarantined} == {"BBU设备／品牌:华为×1"}
+    assert {tuple(line["violations"]) for line in quarantined} == {("variant_sign",)}
+    assert again.get(first["work_key"], 2) == 2
+    rerun = stage_a(**given, store=str(store))
+    assert (rerun["inferred"], rerun["fresh"], rerun["sha256"]) == (0, False, found["sha256"])
 
 
 def test_changed_settings_infer_anew_and_changed_speed_does_not(

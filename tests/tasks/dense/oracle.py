@@ -6,12 +6,17 @@ Knows nothing of tasks.dense; its tests hold the two against each other.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 Read = list[tuple[str, str, list[tuple[int, int]]]]
 """Description, geometry's key and points of each object."""
 
 TOKENS = ("think", "tool_call", "tool_response", "ref", "box", "quad")
+
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
+)
 
 
 def expected(text: str) -> Read | None:
@@ -61,7 +66,7 @@ def _object(members: Any) -> tuple[str, str, list[tuple[int, int]]] | None:
 
 
 def _describes(desc: str) -> bool:
-    if not desc or desc[0].isspace() or desc[-1].isspace() or not desc.isprintable():
+    if not desc or desc[0].isspace() or desc[-1].isspace() or not desc.isprintable() or UNSEEN.search(desc):
         return False
     inner = [part.split("|>")[0] for part in desc.split("<|")[1:] if "|>" in part]
     if any("|" not in part and ">" not in part for part in inner):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tasks.dense.caption import Caption, DenseObject, Geometry
 from tasks.dense.geometry import anchor
+from tasks.records.signs import REPLACEMENT, is_format
 
 coordinates = st.integers(0, 1000)
 points = st.tuples(coordinates, coordinates)
@@ -16,7 +17,14 @@ lines = st.lists(points, min_size=2, max_size=5).map(lambda found: Geometry("lin
 geometries = boxes | polygons | lines
 
 printable = st.text("设备光模块线缆Bx09:,/-\"'\\{}[] 𠀀é", min_size=1, max_size=10) | st.text(min_size=1, max_size=6)
-descs = printable.filter(lambda text: text.isprintable() and text == text.strip() and "<" not in text)
+descs = printable.filter(
+    lambda text: (
+        text.isprintable()
+        and text == text.strip()
+        and not {"<", REPLACEMENT} & {*text}
+        and not any(map(is_format, text))
+    )
+)
 objects = st.builds(DenseObject, descs, geometries)
 
 

@@ -70,6 +70,9 @@ def test_ten_comes_after_nine() -> None:
         (BOX | {"desc": "标\n签"}, ['desc_lines: desc is "标\\n签"']),
         (BOX | {"desc": "标\u2028签"}, ['desc_lines: desc is "标\\u2028签"']),
         (BOX | {"desc": "标\x1b签"}, ['desc_unprintable: desc is "标\\x1b签"']),
+        (BOX | {"desc": "标\ufe0f签"}, ['desc_unprintable: desc is "标\ufe0f签"']),
+        (BOX | {"desc": "标\u200b签"}, ['desc_unprintable: desc is "标\\u200b签"']),
+        (BOX | {"desc": "标\ufffd签"}, ['desc_replacement: desc is "标\ufffd签"']),
         (BOX | {"desc": "\ud800"}, ['desc_unprintable: desc is "\\ud800"']),
         (BOX | {"desc": "<|box_start|>标签"}, ['special_token: desc is "<|box_start|>标签"']),
         (
@@ -202,7 +205,7 @@ def test_every_violation_has_a_name_of_its_own_and_can_be_met() -> None:
         "<|im_end|>{}x",
         '{"object_2":{"desc":"a","desc":"b","line":[1,2,3],"z":1},"b":1}',
         json.dumps({"object_1": BOX | {"desc": 1, "bbox_2d": [1, 1, 1, 1]}, "object_2": BOX | LINE, "object_3": {}}),
-        *(json.dumps({"object_1": BOX | {"desc": desc}}) for desc in ("", " a", "a\nb", "a\x00")),
+        *(json.dumps({"object_1": BOX | {"desc": desc}}) for desc in ("", " a", "a\nb", "a\x00", "\ufffd")),
         *(json.dumps({"object_1": {"desc": "a", "poly": poly}}) for poly in (1, [[1, 1], 1], [1, 1], [1.0, 1001])),
         json.dumps({"object_1": BOX | {"line_points": 1}, "object_2": LINE | {"line_points": 1}, "object_3": BOX}),
         json.dumps({"object_1": BOX | {"bbox_2d": [5, 5, 9, 9]}, "object_2": BOX}),

@@ -104,6 +104,16 @@ def test_the_manifest_names_every_file_with_its_digest(store: LocalStore, seen: 
         assert len(data) == entry.size
 
 
+def test_a_caption_that_an_earlier_release_took_and_todays_rules_do_not_is_rejected(store: LocalStore) -> None:
+    once_good = {"object_1": {"desc": "BBU\ufffd设备", "bbox_2d": [0, 500, 250, 1000]}}
+    seen = [put(store, "a/img1.jpg", BOX), put(store, "a/img2.jpg", once_good)]
+    published = publish_captions(store, "set", IDENTITY, seen)
+    assert (published.manifest.counts.captioned, published.manifest.counts.rejected) == (1, 1)
+    (rejected,) = records(store, published.uri, "rejected.jsonl", RejectedRecord)
+    assert (rejected.image, rejected.reason) == ("a/img2.jpg", Reason.CAPTION_INVALID)
+    assert rejected.violations == ('object_1: desc_replacement: desc is "BBU\ufffd设备"',)
+
+
 def test_publishing_again_changes_nothing(store: LocalStore, seen: list[Seen]) -> None:
     first = publish_captions(store, "set", IDENTITY, seen)
     before = files_under(store)

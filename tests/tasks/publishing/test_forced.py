@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from blocks.local_store import LocalStore
+from configs.parts import LadderConfig
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.forced import begin_forced, end_forced
 from tasks.publishing.keys import forced_key
 from tasks.publishing.reuse import reuse
 from tasks.publishing.shards import write_shard
+from tasks.summaries.judge import judge_for
 from tasks.summaries.plan import plan_shards
 from tests.builders import MISSION, make_identity, make_item, make_photo, make_summarised
 
@@ -28,7 +30,7 @@ def known(store: LocalStore, epoch: int | None) -> int:
     with Ledger() as ledger:
         for content in "abc":
             ledger.works.add(make_item(make_photo(content)))
-        return reuse(store, MISSION, IDENTITY, ledger.works, epoch=epoch).photos
+        return reuse(store, MISSION, IDENTITY, ledger.works, judge_for(LadderConfig()), epoch=epoch).photos
 
 
 def test_a_forced_run_has_the_same_epoch_until_it_has_ended(store: LocalStore) -> None:

@@ -81,7 +81,8 @@ def test_every_mission_makes_good_keys(mission: str) -> None:
     folder = run_folder("stage_a", mission, "0" * 16)
     keys = (
         shard_key(mission, "0" * 64),
-        index_key(mission, "0" * 64, 1, "0" * 64),
+        index_key(mission, "0" * 64, 1, 0, "0" * 64),
+        index_key(mission, "0" * 64, 1, 2, "0" * 64),
         latest_key(mission),
         lock_key(mission),
         f"{folder}/{records_name(mission)}",

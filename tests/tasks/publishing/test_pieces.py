@@ -44,6 +44,7 @@ PIECE = Piece(
     ),
     make_identity(),
     2,
+    1,
     ITEMS,
 )
 RECEIPT = Receipt("key", "5" * 64, 4, 3, 2, 1, 99, 77, 1.25)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from blocks.errors import StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.store import ObjectInfo
+from configs.parts import LadderConfig
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.keys import index_folder
 from tasks.publishing.reuse import current_epoch, reuse
@@ -21,10 +22,12 @@ from tasks.records.jsonl import to_line
 from tasks.records.outcomes import Outcome, outdated, parse_outcome
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Summarised
+from tasks.summaries.judge import judge_for
 from tasks.summaries.plan import plan_shards
 from tests.builders import MISSION, examples, make_failed, make_identity, make_item, make_photo, make_summarised
 
 IDENTITY = make_identity().digest
+JUDGE = judge_for(LadderConfig())
 
 
 def put(store: LocalStore, contents: str, text: str = "BBU设备×1", epoch: int = 0, identity: str = IDENTITY) -> str:
@@ -47,7 +50,7 @@ def taken(store: LocalStore, contents: str) -> tuple[dict[str, str], int, tuple[
     with Ledger() as ledger:
         for photo in photos.values():
             ledger.works.add(make_item(photo))
-        reused = reuse(store, MISSION, IDENTITY, ledger.works)
+        reused = reuse(store, MISSION, IDENTITY, ledger.works, JUDGE)
         texts = {}
         for content, photo in photos.items():
             outcome = ledger.works.outcome(make_item(photo).work_key)
@@ -78,7 +81,7 @@ def test_another_identity_or_mission_is_not_looked_at(store: LocalStore) -> None
     put(store, "a")
     with Ledger() as ledger:
         ledger.works.add(make_item(make_photo("a")))
-        assert reuse(store, "RRU线缆", IDENTITY, ledger.works).photos == 0
+        assert reuse(store, "RRU线缆", IDENTITY, ledger.works, JUDGE).photos == 0
 
 
 def test_the_later_epoch_counts(store: LocalStore) -> None:
@@ -187,7 +190,7 @@ def test_a_store_that_is_away_is_not_a_store_that_knows_nothing(tmp_path: Path) 
     with Ledger() as ledger:
         ledger.works.add(make_item(make_photo("a")))
         with pytest.raises(StoreUnavailable):
-            reuse(store, MISSION, IDENTITY, ledger.works)
+            reuse(store, MISSION, IDENTITY, ledger.works, JUDGE)
 
 
 def test_only_the_index_of_the_mission_and_identity_is_listed(tmp_path: Path) -> None:

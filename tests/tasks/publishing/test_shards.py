@@ -65,7 +65,7 @@ def test_the_index_names_the_work_that_lasts(store: LocalStore) -> None:
     receipt = put(store, [*OUTCOMES[:3], passing], epoch=2)
     key = f"stage_a/{MISSION}/index/{make_identity().digest[:16]}/000002-{SHARD}.json"
     assert set(files_under(store)) == {receipt.key, key}
-    assert split_index_key(key) == (2, key)
+    assert split_index_key(key) == (2, 0, key)
     index = parse(ShardIndex, store.read(key)[:-1], key)
     assert (index.shard, index.sha256, index.epoch) == (SHARD, receipt.sha256, 2)
     assert index.work_keys == tuple(sorted(KEYS[:3]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ entries = st.builds(Entry, descriptions, st.integers(1, 999_999_999))
 remarks = st.text("需要复查，、有 ×3/;A", min_size=1, max_size=12).filter(lambda text: text == text.strip())
 summaries = st.builds(
     Summary,
-    st.lists(entries, min_size=1, max_size=3, unique_by=lambda entry: entry.description).map(tuple),
+    st.lists(entries, min_size=1, max_size=3, unique_by=lambda entry: entry.description.casefold()).map(tuple),
     st.none() | remarks,
 ) | st.just(Summary(()))
 plain = summaries.filter(lambda summary: not summary.irrelevant and summary.remark is None)
@@ -95,6 +97,30 @@ EXAMPLES = [
     ("BBU设备（12，30）×1", ("coordinates", "no_count")),
     ("BBU设备×1，备注: 位于[1 2 3.5]", ("coordinates",)),
     ("BBU设备<|im_end|>×1", ("special_token",)),
+    ("BBU设备/长度:16mm²,端口:①（左）;有×1", ()),
+    ("接地线/直径:Φ16,温度:40℃×1，备注: 品牌：华为／型号：５９００", ()),
+    ("BBU设备\ufffd×1", ("replacement_character",)),
+    ("BBU设备×1，备注: 看不\ufffd清", ("replacement_character",)),
+    ("BBU设备\ue000×1", ("unassigned_character",)),
+    ("BBU设备\uffff×1", ("unassigned_character",)),
+    ("BBU设备\u0378×1", ("unassigned_character",)),
+    ("\U0002ebf0\U000323af设备×1", ()),  # Han of Unicode 15, which Python 3.11 does not know
+    ("BBU设备×1，备注: 看\u3000清", ("space",)),
+    ("BBU设备×1，备注: 看\xa0清", ("space",)),
+    ("BBU设备×1，备注: 看\t清", ("control_character",)),
+    ("BBU设备／品牌:华为×1", ("variant_sign",)),
+    ("BBU设备/品牌：华为×1", ("variant_sign",)),
+    ("BBU设备/型号:５９００×1", ("variant_sign",)),
+    ("ＢＢＵ设备×1", ("variant_sign",)),
+    ("BBU设备✕2×1", ("variant_sign",)),
+    ("BBU设备＊3", ("bad_count",)),
+    ("BBU设备ｘ3", ("bad_count",)),
+    ("BBU设备✖两百", ("bad_count",)),
+    ("BBU设备/型号:a1×1，bbu设备/型号:A1×2", ("duplicate_entry",)),
+    ("BBU设备/型号:А1×1，BBU设备/型号:A1×2", ("duplicate_entry",)),  # Cyrillic
+    ("标签(改)×1，标签（改）×2", ("duplicate_entry",)),
+    ("端口1-2×1，端口1–2×2", ("duplicate_entry",)),
+    ("线缆/黑色,有保护×1，线缆/有保护,黑色×2", ()),
     ("<think></think>×1", ("special_token",)),
 ]
 
@@ -235,6 +261,53 @@ def test_a_hostile_text_is_read_in_linear_time(text: str) -> None:
     began = time.process_time()
     assert read(text).summary is None
     assert time.process_time() - began < 2
+
+
+FORMAT = (
+    "\xad\u061c\u115f\u180e\u200b\u200d\u200f\u202e\u2060\u2066\u2069\u2800\u3164\ufe0f\ufeff\uffa0\ufff9"
+    "\U000e0041\U000e0100"
+)
+
+
+@examples()
+@given(summaries, st.integers(0), st.sampled_from(FORMAT))
+def test_what_nobody_sees_is_named_anywhere(summary: Summary, place: int, char: str) -> None:
+    text = str(summary)
+    place %= len(text) + 1
+    breaks(text[:place] + char + text[place:], Violation.FORMAT_CHARACTER)
+
+
+@examples()
+@given(st.text(st.characters(), max_size=20))
+def test_what_a_summary_holds_can_be_seen_and_named(text: str) -> None:
+    if read(f"A{text}×1").summary is not None:
+        assert text.isprintable() or any(0x2_0000 <= ord(char) <= 0x3_FFFF for char in text)
+        assert normalize("NFKC", text) == text or not set(text) & set("／：，５Ｂ\u3000")
+
+
+SEEN_ALIKE = [str.casefold, str.upper, lambda text: normalize("NFKD", text), lambda text: text.replace("-", "—")]
+
+
+@examples()
+@given(plain, st.integers(0), st.sampled_from(SEEN_ALIKE))
+def test_two_descriptions_that_look_alike_are_named(summary: Summary, index: int, change: Callable[[str], str]) -> None:
+    alike = change(summary.entries[index % len(summary.entries)].description)
+    breaks(f"{summary}，{alike}×2", Violation.DUPLICATE_ENTRY)
+
+
+like = st.text("AaАаΑα-—–Ⅷ①1²ｱア（(é", min_size=1, max_size=4)
+
+
+@examples(200)
+@given(
+    st.text("AaАаΑα-—–Ⅷ①1²ｱア（(é／", min_size=1, max_size=4), st.text("AaАаΑα-—–Ⅷ①1²ｱア（(é", min_size=1, max_size=4)
+)
+def test_looking_alike_works_both_ways_and_costs_nothing_else(one: str, other: str) -> None:
+    there, back = (
+        Violation.DUPLICATE_ENTRY in read(f"{a}×1，{b}×1").violations for a, b in ((one, other), (other, one))
+    )
+    assert there is back
+    assert there or one != other
 
 
 @pytest.mark.parametrize("char", ["\x00", "\x1b", "\x7f", "\ud800"])

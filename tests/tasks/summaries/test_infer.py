@@ -101,6 +101,18 @@ def test_an_answer_that_the_token_limit_cut_is_bad_however_good_it_looks() -> No
     assert (outcome.ok, outcome.finish_reason, outcome.violations) == (False, "length", ("cut_off",))
 
 
+def test_a_photo_that_an_earlier_run_asked_goes_on_at_the_next_rung() -> None:
+    fresh, begun = items(2)
+    work = [fresh, replace(begun, asked=2)]
+    engine = TableEngine({fresh.work_key: [GOOD], begun.work_key: [BAD, GOOD]})
+    outcomes = Reading(engine, ASKING, str.encode).outcomes(work)
+    assert {outcome.work_key: outcome.attempts for outcome in outcomes if isinstance(outcome, Summarised)} == {
+        fresh.work_key: 1,
+        begun.work_key: 4,
+    }
+    assert [request.decoding.seed for request in engine.asked(begun.work_key)] == [9, 10]
+
+
 def test_without_a_ladder_nothing_is_asked_again() -> None:
     asking = Asking(PROMPT, GenerationConfig(), LadderConfig(temperatures=()))
     (outcome,), engine, _, counted = run([[BAD, GOOD]], asking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,22 @@ def test_an_epoch_makes_other_keys_of_the_same_work() -> None:
     keys = [[shard.key for shard in plan_shards(items, lambda: 2, epoch)] for epoch in (0, 1, 2)]
     assert len({key for epoch in keys for key in epoch}) == 6
     assert [shard.epoch for shard in plan_shards(items, lambda: 2, 2)] == [2, 2]
+
+
+def test_a_shard_with_a_photo_that_is_asked_on_is_another_one_than_before() -> None:
+    items = [make_item(make_photo(content)) for content in "abc"]
+    begun = [items[0], replace(items[1], asked=1), items[2]]
+    before, after = list(plan_shards(items, lambda: 2)), list(plan_shards(begun, lambda: 2))
+    assert [shard.revision for shard in before + after] == [0, 0, grammar.GRAMMAR_REVISION, 0]
+    assert before[0].key != after[0].key
+    assert before[1] == after[1]
+
+
+def test_a_stricter_grammar_changes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key_of({})
+    monkeypatch.setattr("tasks.summaries.plan.GRAMMAR_REVISION", grammar.GRAMMAR_REVISION + 1)
+    assert key_of({}) == before
+    assert settings_of(BASE, "float32")["grammar"] == 1
 
 
 def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
