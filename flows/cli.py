@@ -31,6 +31,7 @@ from configs.errors import ConfigError, FieldcheckError
 from configs.missions import known_missions
 from configs.settings import load_dense_caption, load_stage_a, load_stage_b, load_verify
 from flows import checkpoint_commands, photo_commands
+from flows.printing import escape_tracebacks, escaped_stderr, say
 from flows.terminal import complain, embedded, print_result, progress_bar
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         fieldcheck()
     args = list(argv)
+    escape_tracebacks()
     try:
-        command = parse(args or ["--help"])
+        with escaped_stderr():
+            command = parse(args or ["--help"])
     except SystemExit as stop:  # argparse has printed usage or help
         return int(stop.code or 0)
     except (SettingsError, ValidationError) as error:
@@ -87,7 +90,7 @@ def _checkpoint_of(block: str) -> dict[str, Any]:
 
 def _stage_a(command: StageACommand) -> int:
     summary = run_stage_a(command.given(), command.profile)
-    sys.stderr.write(describe(summary))
+    say(describe(summary))
     return print_result(summary)
 
 
@@ -95,7 +98,7 @@ def _requeue(command: RequeueCommand) -> int:
     given = command.given()
     given["requeue"] = given.pop("quarantine", None)
     summary = run_stage_a(given, command.profile)
-    sys.stderr.write(describe(summary))
+    say(describe(summary))
     return print_result(summary)
 
 
@@ -162,7 +165,7 @@ def _verified(manifest: str, checked: Checked[Any], of: dict[str, str]) -> dict[
 
 def _missions(command: MissionsCommand) -> int:
     for mission in known_missions().values():
-        sys.stderr.write(f"{mission.name}  ({mission.slug})\n    {mission.focus}\n")
+        say(f"{mission.name}  ({mission.slug})\n    {mission.focus}\n")
     return print_result({"missions": list(known_missions())})
 
 

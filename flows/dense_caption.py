@@ -18,6 +18,7 @@ from configs.settings import load_dense_caption
 from configs.stores import BlockName, S3Options
 from flows.fleet import holding_slots, on_device
 from flows.healing import leave_trace, stop_if_hopeless
+from flows.printing import escape_logs
 from flows.shown import checkpoint_of, plain, shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.dense.publish import PublishedCaptions
@@ -88,6 +89,7 @@ def dense_caption(
         f1, precision, recall, desc_accuracy and valid.
     """
     given = {key: plain(value) for key, value in locals().items() if key != "profile" and value is not None}
+    escape_logs()
     stop_if_hopeless()
     config = load_dense_caption(given, profile, checkpoint_of)
     began = time.monotonic()

@@ -10,6 +10,7 @@ from blocks.stores import open_store
 from configs.stores import S3Options
 from flows.fleet import infer_here
 from flows.healing import stop_if_hopeless
+from flows.printing import escape_logs
 from flows.shown import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.open import close_engines
@@ -38,6 +39,7 @@ def infer_piece(store: str, mission: str, piece: str, s3: S3Options | None = Non
     Returns:
         How many photos the piece has.
     """
+    escape_logs()
     stop_if_hopeless()
     kept = open_store(store, s3 or S3Options())
     order = read_piece(kept, mission, piece)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from configs.cli import CaptionCommand, SummarizeCommand
 from configs.missions import known_missions
 from configs.photo import CaptionConfig, PhotoConfig, SummarizeConfig
 from configs.settings import load_caption, load_summarize
+from flows.printing import print_piece
 from flows.terminal import print_result, progress_line
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def _answer(config: PhotoConfig, data: bytes, prompt: Prompt, decoding: Decoding
     engine = open_engine(engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device))
     request = Request(Path(config.image).name, lambda: data, prompt.system, prompt.user, decoding)
     if config.stream:
-        result = engine.stream(request, _print_piece)
-        _print_piece("\n")
+        result = engine.stream(request, print_piece)
+        print_piece("\n")
     else:
         (result,) = engine.generate([request])
     if isinstance(result, Failure):
@@ -107,8 +107,3 @@ def _write(path: Path, data: bytes) -> None:
     from blocks.local_store import LocalStore
 
     LocalStore(path.absolute().parent).write(path.name, data)
-
-
-def _print_piece(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()

@@ -29,6 +29,7 @@ from configs.stage_a import ShardSeconds
 from configs.stores import BlockName, S3Options
 from flows.hand_off import hand_off_run, stage_b_inline
 from flows.healing import leave_trace, stop_if_hopeless
+from flows.printing import escape_logs
 from flows.shown import checkpoint_of, plain, shown_progress
 from flows.spread import infer_all
 from tasks.checkpoints.task import resolve_checkpoint
@@ -119,6 +120,7 @@ def stage_a(
         answered (photos).
     """
     given = {name: plain(value) for name, value in locals().items() if name != "profile" and value is not None}
+    escape_logs()
     stop_if_hopeless()
     config = load_stage_a(given, profile, checkpoint_of)
     began = time.monotonic()

@@ -14,6 +14,7 @@ from blocks.standalone import flow
 from configs.settings import load_stage_b
 from configs.stores import S3Options
 from flows.healing import leave_trace, stop_if_hopeless
+from flows.printing import escape_logs
 from tasks.publishing.task import check_manifest
 from tasks.verdicts.task import ingest_tickets
 
@@ -47,6 +48,7 @@ def stage_b(
     Returns:
         manifest (URI of Stage-B's own), sha256, tickets and source.
     """
+    escape_logs()
     stop_if_hopeless()
     given = {"manifest": manifest, "sha256": sha256, "store": store, "s3": s3 and s3.model_dump(exclude_unset=True)}
     config = load_stage_b({name: value for name, value in given.items() if value is not None}, profile)

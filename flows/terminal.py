@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from blocks.program import is_interrupted
 from configs.errors import FieldcheckError, PrefectUnavailable
 from configs.proxies import reach_local_servers_directly
+from flows.printing import escape_logs, print_json, say
 
 
 @contextmanager
@@ -27,6 +27,7 @@ def embedded() -> Iterator[None]:
 
     begin()
     ensure_logging_setup()
+    escape_logs()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_our_tracebacks)
     try:
@@ -90,7 +91,7 @@ def progress_bar() -> Iterator[Callable[[Any], None]]:
     if not sys.stderr.isatty():
 
         def line(tick: Tick) -> None:
-            sys.stderr.write(f"{tick.done}/{tick.total} photos, {tick.rate:.1f} a second\n")
+            say(f"{tick.done}/{tick.total} photos, {tick.rate:.1f} a second\n")
 
         yield throttled(line, 5.0)
         return
@@ -110,18 +111,16 @@ def progress_bar() -> Iterator[Callable[[Any], None]]:
 
 def progress_line(text: str) -> None:
     """A line about what is going on, on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    say(f"{text}\n")
 
 
 def print_result(summary: dict[str, Any]) -> int:
     """The last line on stdout: one JSON object."""
-    sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    print_json(summary)
     return 0
 
 
 def complain(message: str, code: int) -> int:
     """An error on stderr; gives the exit code back."""
-    sys.stderr.write(f"fieldcheck: {message}\n")
+    say(f"fieldcheck: {message}\n")
     return code
