@@ -19,7 +19,7 @@ from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from configs.errors import CrashedTooOften
-from tasks.publishing.report import safe
+from tasks.publishing.report import code, safe
 from tasks.publishing.task import flow_run_page, mission_slug
 
 RESUMING = "Resuming"
@@ -66,9 +66,8 @@ def leave_trace(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
         with get_client(sync_client=True) as client:
             page = trace_markdown(run, state, _last_warnings(client, run))
             key = f"{flow.name}-{mission_slug(str(run.parameters.get('mission')))}-trouble"
-            artifact = ArtifactCreate(
-                key=key, type="markdown", data=page, description=f"{run.name}: {state.name}", flow_run_id=run.id
-            )
+            title = f"{safe(run.name)}: {safe(str(state.name))}"
+            artifact = ArtifactCreate(key=key, type="markdown", data=page, description=title, flow_run_id=run.id)
             client.create_artifact(artifact)
     except httpx.HTTPError as error:
         get_logger("fieldcheck").warning("no page was left of run %s: %s", run.name, type(error).__name__)
@@ -77,11 +76,11 @@ def leave_trace(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
 def trace_markdown(run: FlowRun, state: State[Any], lines: list[str]) -> str:
     """The page of a run that ended badly. Names and messages may come from the field and are no markup."""
     mission = run.parameters.get("mission")
-    told = [f"# {safe(run.name)}: {state.name}", "", safe(state.message or "no message"), ""]
+    told = [f"# {safe(run.name)}: {safe(str(state.name))}", "", safe(state.message or "no message"), ""]
     told += [f"- [the run and its logs]({flow_run_page(run.id)})"]
     if mission:
         slug = mission_slug(str(mission))
-        runs = f"`stage_a/{safe(str(mission))}/runs/`"
+        runs = code(f"stage_a/{mission}/runs/")
         told += [f"- quarantine: artifact `stage-a-{slug}-quarantine`, and {runs} in the store"]
     told += ["- to go on: Retry in the UI; what was summarised is not done again", "", "## Last warnings", ""]
     told += [f"- {line}" for line in lines] or ["None was logged."]

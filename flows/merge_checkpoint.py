@@ -12,6 +12,7 @@ from configs.parts import MergeConfig, ModelConfig
 from configs.photo import Device, Slot
 from configs.settings import load_merge
 from flows.fleet import holding_slots
+from flows.printing import escape_logs
 from flows.shown import plain
 from tasks.checkpoints.task import merge_checkpoint as merge_checkpoint_task
 
@@ -36,6 +37,7 @@ def merge_checkpoint(
     Returns:
         What `fieldcheck merge` prints: the folder, its fingerprint, and the parity of the probe photos.
     """
+    escape_logs()
     given = {"model": plain(model), "merge": plain(merge), "device": device}
     config = load_merge({name: value for name, value in given.items() if value is not None}, profile)
     with holding_slots(slots or ()):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tasks.dense.publish import PublishedCaptions
 from tasks.dense.records import CaptionRecord, RejectedRecord
 from tasks.dense.score import Score
-from tasks.publishing.report import safe
+from tasks.publishing.report import code, safe
 
 
 def captions_markdown(
@@ -25,7 +25,7 @@ def captions_markdown(
         ("F1 at IoU 0.5", "no answer key" if score is None else f"{score.f1:.4f} over {score.photos} photos"),
         ("Right descriptions", "no answer key" if score is None else f"{score.desc_accuracy:.2%} of the objects found"),
         ("Checkpoint", " + ".join(f"`{digest[:12]}`" for digest in (manifest.checkpoint, *manifest.adapters))),
-        ("Manifest", f"`{published.uri}`"),
+        ("Manifest", code(published.uri)),
         ("sha256", f"`{published.sha256}`"),
     ]
     lines = [f"# {safe(manifest.name)}", "", "| | |", "| --- | --- |"]
@@ -39,13 +39,13 @@ def captions_markdown(
 
 
 def rejected_rows(rejected: Iterable[RejectedRecord], most: int = 200) -> list[dict[str, str]]:
-    """Table rows, one a photo without a caption."""
+    """Table rows, one a photo without a caption. Prefect's page reads every cell as markdown."""
     return [
         {
-            "photo": entry.image,
+            "photo": safe(entry.image),
             "reason": entry.reason.value,
-            "detail": "; ".join(entry.violations) or entry.detail,
-            "text": entry.text or "",
+            "detail": safe("; ".join(entry.violations) or entry.detail),
+            "text": safe(entry.text or ""),
         }
         for entry, _ in zip(rejected, range(most), strict=False)
     ]

@@ -29,6 +29,7 @@ from tasks.dense.records import Captioned, CaptionRecord, RejectedRecord
 from tasks.dense.report import captions_markdown, rejected_rows
 from tasks.dense.score import Score
 from tasks.engines.open import close_engine, open_engine
+from tasks.publishing.report import safe
 from tasks.publishing.task import shown_if_possible
 from tasks.records.errors import EngineError
 from tasks.records.jsonl import read_lines
@@ -153,7 +154,7 @@ def report_captions(
         create_markdown_artifact(
             key="dense-captions",
             markdown=captions_markdown(published, samples, inferred, seconds, score),
-            description=f"Dense captions: {manifest.name}",
+            description=f"Dense captions: {safe(manifest.name)}",
         )
     if not manifest.counts.rejected:
         return
@@ -161,7 +162,7 @@ def report_captions(
         create_table_artifact(
             key="dense-captions-rejected",
             table=rejected_rows(record for _, record in read_lines(RejectedRecord, lines, REJECTED)),
-            description=f"Photos of {manifest.name} without a caption, run {manifest.run_id}",
+            description=f"Photos of {safe(manifest.name)} without a caption, run {manifest.run_id}",
         )
 
 

@@ -45,7 +45,7 @@ def run_markdown(
         ("Exact summaries", "no answer key" if exact_match is None else f"{exact_match:.2%}"),
         ("Seconds", f"{seconds:.1f}"),
         ("Checkpoint", " + ".join(f"`{digest[:12]}`" for digest in (manifest.checkpoint, *manifest.adapters))),
-        ("Manifest", f"`{published.uri}`"),
+        ("Manifest", code(published.uri)),
         ("sha256", f"`{published.sha256}`"),
     ]
     lines = [f"# {safe(manifest.mission)}", "", "| | |", "| --- | --- |"]
@@ -83,25 +83,31 @@ def reasons(quarantine: Iterable[QuarantineEntry]) -> list[dict[str, str]]:
 
 
 def quarantine_rows(quarantine: Iterable[QuarantineEntry], most: int = 200) -> list[dict[str, str]]:
-    """Table rows, one a quarantined photo or group."""
+    """Table rows, one a quarantined photo or group. Prefect's page reads every cell as markdown."""
     return [
         {
             "kind": entry.kind,
             "label": entry.label or "",
-            "group": entry.group_id,
-            "photo": entry.image or "",
+            "group": safe(entry.group_id),
+            "photo": safe(entry.image or ""),
             "reason": entry.reason.value,
-            "detail": entry.detail,
-            "last text": entry.text or "",
+            "detail": safe(entry.detail),
+            "last text": safe(entry.text or ""),
         }
         for entry, _ in zip(quarantine, range(most), strict=False)
     ]
 
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~<>&:]")
+_MARKUP = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 def safe(text: str) -> str:
     """Text from the field as markdown: not trusted, so no markup, no link and no table cell or line of its own."""
     # Backslashes and not HTML entities: Prefect's page shows those as they are written.
+    # All of ASCII's punctuation: `www.` and an `@` are links to some readers of markdown.
     return _MARKUP.sub(r"\\\g<0>", on_one_line(text))
+
+
+def code(text: str) -> str:
+    """Text from the field as code, in a table's cell too: a backtick cannot end it, nor a stroke the cell."""
+    return "`" + on_one_line(text).replace("`", "\\x60").replace("|", "\\x7c") + "`"

@@ -28,7 +28,7 @@ from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.lease import MissionLease
 from tasks.publishing.pointer import look, point_to
 from tasks.publishing.publish import Published, Validated, publish
-from tasks.publishing.report import quarantine_rows, run_markdown
+from tasks.publishing.report import quarantine_rows, run_markdown, safe
 from tasks.publishing.requeue import Carried, carry_over
 from tasks.publishing.reread import Checked
 from tasks.publishing.shards import Receipt
@@ -182,7 +182,7 @@ def report_run(
             markdown=run_markdown(
                 published, receipts, reused, _quarantine(store, published), samples, exact_match, seconds, notes
             ),
-            description=f"Stage-A: {config.mission}",
+            description=f"Stage-A: {safe(config.mission)}",
         )
     if manifest.counts.groups_quarantined or manifest.counts.groups_partial:
         _show_quarantine(config.mission, _quarantine(store, published), f"run {manifest.run_id}")
@@ -206,7 +206,7 @@ def _show_quarantine(mission: str, entries: Iterable[QuarantineEntry], of: str) 
         create_table_artifact(
             key=f"stage-a-{mission_slug(mission)}-quarantine",
             table=quarantine_rows(entries),
-            description=f"Quarantine of {mission}, {of}",
+            description=f"Quarantine of {safe(mission)}, {of}",
         )
 
 

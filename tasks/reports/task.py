@@ -46,7 +46,7 @@ def record_history(
     key = f"stage-a-{mission_slug(config.mission)}-runs"
     with shown_if_possible():
         runs = [*_earlier(f"{key}-table"), this]
-        description = f"Stage-A runs of {config.mission}"
+        description = f"Stage-A runs of {safe(config.mission)}"
         create_table_artifact(key=f"{key}-table", table=history_rows(runs), description=description)
         create_markdown_artifact(
             key=key, markdown=history_markdown(safe(config.mission), runs), description=description

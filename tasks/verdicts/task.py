@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -11,6 +13,7 @@ from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.publish import Published
+from tasks.publishing.report import code, safe
 from tasks.publishing.task import flow_run_page, shown_if_possible
 from tasks.records.retry import RETRIED
 from tasks.verdicts.ingest import Ingested, find_ingested, ingest
@@ -38,9 +41,9 @@ def ingest_tickets(config: StageBConfig, checked: str, handed_by: str | None = N
     target.check(write=True)
     ingested = ingest(source, key, target, checked)
     get_run_logger().info("%d tickets in %s", ingested.tickets, ingested.uri)
-    rows = [("Tickets", str(ingested.tickets)), ("Manifest", f"`{ingested.uri}`"), ("From", f"`{config.manifest}`")]
+    rows = [("Tickets", str(ingested.tickets)), ("Manifest", code(ingested.uri)), ("From", code(config.manifest))]
     if handed_by:
-        rows.append(("Stage-A's run", f"[{handed_by}]({flow_run_page(handed_by)})"))
+        rows.append(("Stage-A's run", f"[{safe(handed_by)}]({flow_run_page(quote(handed_by, safe=''))})"))
     with shown_if_possible():
         create_markdown_artifact(
             key="stage-b-tickets",

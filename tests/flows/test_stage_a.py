@@ -449,6 +449,6 @@ def test_the_ui_has_a_graph_and_readable_artifacts(given: dict[str, Any], tmp_pa
     by_task = {run.name.split("-")[0]: run for run in runs}
     assert "gpu" in by_task["infer"].tags
     assert by_task["plan"].task_inputs["report"], "the plan depends on the verified inputs in the run graph"
-    assert "QC-20260310-0011" in artifacts["stage-a-air-baffle"]
+    assert r"QC\-20260310\-0011" in artifacts["stage-a-air-baffle"]
     table = json.loads(artifacts["stage-a-air-baffle-quarantine"])
     assert {row["reason"] for row in table} == {"truncated_image", "photo_rejected", "empty_group"}

@@ -158,6 +158,7 @@ def test_the_page_escapes_what_the_model_wrote(store: LocalStore, seen: list[See
     assert "| Photos captioned | 2 of 4 |" in page
     assert "0.6667 over 2 photos" in page
     assert r"BBU设备\|品牌\:华为×1" in page
+    assert "a\\/img1\\.jpg" in page
     assert "无关图片" in page
     rows = rejected_rows(records(store, published.uri, "rejected.jsonl", RejectedRecord))
     assert [row["reason"] for row in rows] == ["caption_invalid", "empty_file"]

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from blocks.local_store import LocalStore
-from tasks.publishing.report import quarantine_rows, reasons, run_markdown, throughput
+from tasks.publishing.report import code, quarantine_rows, reasons, run_markdown, throughput
 from tasks.publishing.shards import Receipt
+from tasks.records.photos import on_one_line
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import QuarantineEntry, StageARecord
 from tests.builders import MISSION, published_run
@@ -79,6 +80,10 @@ def test_quarantine_is_counted_by_reason_with_the_first_place() -> None:
         "`c`.jpg",
         "http://x.jpg",
         "\x1b[31m",
+        "www.evil.example",
+        "a@evil.example",
+        "- a",
+        "a\u202eb",
     ],
 )
 def test_a_name_from_the_field_stays_a_name(store: LocalStore, name: str) -> None:
@@ -92,10 +97,22 @@ def test_a_name_from_the_field_stays_a_name(store: LocalStore, name: str) -> Non
     )
     text = page(store, (record,), (entry(group_id=name),))
     row = text.splitlines()[-1]
-    assert text.count("\n| QC-1 |") == 1
+    assert text.count("\n| QC\\-1 |") == 1
     shown = re.sub(r"\\(.)", r"\1", row).removeprefix("| QC-1 | ").removesuffix(" | BBU设备×1 |")
-    assert shown == name.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    assert shown == name.replace("\n", "\\n").replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
     # CommonMark, 2.4: punctuation behind a backslash is no markup.
     bare = re.sub(r"\\.", "", row)
-    assert not set("[]<>`*_!:\x1b") & set(bare)
+    assert not set("[]<>`*_!:.@\x1b\u202e") & set(bare)
     assert bare.count("|") == 4
+
+
+@pytest.mark.parametrize("text", ["[a](http://x)", "www.x.com", "<img src=x>", "a|b", "\x1b]0;x\x07", "a\nb"])
+def test_no_cell_of_a_table_is_markup(text: str) -> None:
+    (row,) = quarantine_rows([entry(group_id=text).model_copy(update={"image": text, "detail": text, "text": text})])
+    for name in ("group", "photo", "detail", "last text"):
+        assert re.sub(r"\\([!-/:-@[-`{-~])", r"\1", row[name]) == on_one_line(text)
+        assert not set("[]<>|.\x1b\n") & set(re.sub(r"\\.", "", row[name]))
+
+
+def test_a_place_in_a_code_span_ends_neither_the_span_nor_the_cell() -> None:
+    assert code("/a`b|c\x1b\n") == "`/a\\x60b\\x7cc\\x1b\\n`"
