@@ -54,7 +54,7 @@ def test_the_page_counts_what_was_inferred_and_what_was_taken_over(store: LocalS
 def test_the_page_tells_what_the_input_lost(store: LocalStore) -> None:
     published = published_run(store)
     notes = ("photos that lie in no group: 1, such as a|b.jpg",)
-    assert "## Input\n\n- photos that lie in no group\\: 1, such as a\\|b.jpg\n" in run_markdown(
+    assert "## Input\n\n- photos that lie in no group\\: 1\\, such as a\\|b\\.jpg\n" in run_markdown(
         published, [RECEIPT], 5, iter(()), (), None, 1.0, notes
     )
     assert "## Input" not in run_markdown(published, [RECEIPT], 5, iter(()), (), None, 1.0)
