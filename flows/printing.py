@@ -14,9 +14,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
-from tasks.records.signs import escaped
+from tasks.records.escaping import EscapingFormatter, EscapingStream, escaped
 
 
 def say(text: str) -> None:
@@ -43,7 +43,7 @@ def print_json(value: Any) -> None:
 @contextmanager
 def escaped_stderr() -> Iterator[None]:
     """What others write to stderr in the block, such as argparse of wrong flags."""
-    with redirect_stderr(_Escaped(sys.stderr)):  # type: ignore[type-var]
+    with redirect_stderr(EscapingStream(sys.stderr)):  # type: ignore[type-var]
         yield
 
 
@@ -61,34 +61,8 @@ def escape_logs() -> None:
     """Let every record that is formatted from now on pass here, whichever handler of the process it goes to."""
     loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
-        if not isinstance(handler.formatter, _EscapingFormatter):
-            handler.setFormatter(_EscapingFormatter(handler.formatter or logging.Formatter()))
-
-
-class _EscapingFormatter(logging.Formatter):
-    """Another formatter's text, escaped."""
-
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self._inner = inner
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record's text."""
-        return escaped(self._inner.format(record))
-
-
-class _Escaped:
-    """A stream that escapes what is written to it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write text."""
-        return self._stream.write(escaped(text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        if not isinstance(handler.formatter, EscapingFormatter):
+            handler.setFormatter(EscapingFormatter(handler.formatter or logging.Formatter()))
 
 
 def _encodable(text: str) -> str:

@@ -40,19 +40,3 @@ def is_unassigned(sign: str) -> bool:
     code = ord(sign)
     reserved = 0x2_0000 <= code <= 0x3_FFFF and code & 0xFFFE != 0xFFFE
     return category(sign) == "Co" or (category(sign) == "Cn" and not reserved)
-
-
-def escaped(text: str) -> str:
-    """Text from outside as a terminal may be given it: what moves a cursor, colours, hides or turns text round is
-    spelled out, as `\\x1b` or `\\u202e`. Line ends and tabs stay, and so does everything that can be seen."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign in "\n\t" or not _commands(sign) else _spelled(sign) for sign in text)
-
-
-def _commands(sign: str) -> bool:
-    return category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
-
-def _spelled(sign: str) -> str:
-    return sign.encode("unicode_escape").decode()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from flows.cli import main
 from flows.printing import escape_logs, escape_tracebacks, print_json, print_piece, say
-from tasks.records.signs import escaped
+from tasks.records.escaping import escaped
 from tests.builders import examples, make_photo_bytes
 from tests.tasks.engines.faulty import Script, faulty, status, streamed, usage
 from tests.workers import REPOSITORY
