@@ -20,6 +20,7 @@ from configs.stage_a import StageAConfig
 from flows.stage_b import stage_b
 from tasks.publishing.keys import split_manifest_uri
 from tasks.publishing.publish import Published
+from tasks.publishing.report import safe
 from tasks.publishing.task import flow_run_page, mission_slug, shown_if_possible
 from tasks.records.retry import RETRIED
 from tasks.verdicts.task import find_tickets
@@ -72,7 +73,7 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
     with shown_if_possible():
         create_link_artifact(
             link=flow_run_page(run.id),
-            link_text=f"Stage-B: {run.name}",
+            link_text=f"Stage-B: {safe(str(run.name))}",
             key=f"stage-a-{mission_slug(config.mission)}-hand-off",
             description=f"Stage-B's run for manifest {published.sha256[:12]}",
         )
