@@ -127,7 +127,8 @@ class OwnServer:
 
     def client_env(self) -> dict[str, str]:
         """The environment of a process that talks to it."""
-        return {**_common(), "PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": self.password()}
+        told = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": self.password(), "PREFECT_HOME": str(self.home)}
+        return {**_common(), **told}
 
     def write_env_file(self) -> None:
         """Write what a shell reads, for its user's eyes alone."""

@@ -28,19 +28,19 @@ def main() -> int:
         reach_local_servers_directly()
         own = own_server()
         if is_elsewhere(own):
-            return _work(site, elsewhere_env(), os.environ["PREFECT_API_URL"].removesuffix("/api"))
+            return _work(site, elsewhere_env(), f"the UI: {os.environ['PREFECT_API_URL'].removesuffix('/api')}")
         found = own.listener()
         if found is Listener.ANOTHER:
             sys.stderr.write(f"up: {taken(own)}\n")
             return 2
         if found is Listener.OURS:
-            return _work(site, own.client_env(), own.login_url())
+            return _work(site, own.client_env(), _told(own))
         own.write_env_file()
         with _server(own) as up:
             if not up:
                 sys.stderr.write(f"up: the Prefect server did not start; its files are in {own.home}\n")
                 return 1
-            return _work(site, own.client_env(), own.login_url())
+            return _work(site, own.client_env(), _told(own))
     except ConfigError as error:
         sys.stderr.write(f"up: {error}\n")
         return 2
@@ -65,7 +65,11 @@ def _is_up(own: OwnServer, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _work(site: str, env: dict[str, str], ui: str) -> int:
+def _told(own: OwnServer) -> str:
+    return f"the UI: {own.login_url()}\nup: for `prefect` and `fieldcheck` in another terminal: . {own.env_file}"
+
+
+def _work(site: str, env: dict[str, str], told: str) -> int:
     """Deploy to a server that is up, and keep a worker until it is told to end."""
     deploying = tether.start(["blocks.program", "infra.deploy", "--site", site], env=env)
     try:
@@ -73,7 +77,7 @@ def _work(site: str, env: dict[str, str], ui: str) -> int:
             return code
     finally:
         tether.stop(deploying, STOP_SECONDS)
-    sys.stderr.write(f"up: the UI: {ui}\nup: Ctrl-C ends server and worker\n")
+    sys.stderr.write(f"up: {told}\nup: Ctrl-C ends server and worker\n")
     worker = tether.start(["blocks.program", "infra.worker", "--pool", site], env=env)
     try:
         return worker.wait()
