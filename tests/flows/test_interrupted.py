@@ -23,24 +23,27 @@ AT_ONCE = 30.0
 """Far above what ending takes, and far below what it takes without a server to report to."""
 FIELDCHECK = [sys.executable, "-m", "fieldcheck"]
 
+CTRL_C, TERM = signal.SIGINT, signal.SIGTERM
 MOMENTS = [
-    ("stage-a", 0.5),
-    ("stage-a", 2.0),
-    ("stage-a", 5.0),
-    ("stage-a", "0/5"),
-    ("stage-a", "3/57"),
-    ("stage-a", "runs"),
-    ("dense-caption", 4.0),
-    ("dense-caption", "0/"),
-    ("merge", 2.0),
-    ("merge", "swift export"),
-    ("summarize", 1.5),
-    ("summarize", 4.0),
-    ("caption", 3.0),
-    ("verify", 0.4),
-    ("missions", 0.4),
-    ("demo", 1.0),
-    ("demo", 6.0),
+    ("stage-a", 0.5, CTRL_C),
+    ("stage-a", 2.0, TERM),
+    ("stage-a", 5.0, CTRL_C),
+    ("stage-a", "0/5", CTRL_C),
+    ("stage-a", "3/57", CTRL_C),
+    ("stage-a", "3/57", TERM),
+    ("stage-a", "runs", CTRL_C),
+    ("dense-caption", 4.0, TERM),
+    ("dense-caption", "0/", CTRL_C),
+    ("merge", 2.0, CTRL_C),
+    ("merge", "swift export", CTRL_C),
+    ("merge", "swift export", TERM),
+    ("summarize", 1.5, TERM),
+    ("summarize", 4.0, CTRL_C),
+    ("caption", 3.0, CTRL_C),
+    ("verify", 0.4, CTRL_C),
+    ("missions", 0.4, TERM),
+    ("demo", 1.0, TERM),
+    ("demo", 6.0, CTRL_C),
 ]
 
 
@@ -60,8 +63,7 @@ def command(name: str, demo: Demo, folder: Path) -> list[str]:
     }[name]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-@pytest.mark.parametrize(("name", "moment"), MOMENTS)
+@pytest.mark.parametrize(("name", "moment", "number"), MOMENTS)
 def test_it_ends_at_once_and_leaves_no_process(
     name: str,
     moment: float | str,
