@@ -40,6 +40,9 @@ _KEPT = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _SOS, _APP0, _APP14}
 """What makes the picture. APP0 (JFIF) and APP14 (Adobe) decide what its components mean."""
 _SEGMENTS = _KEPT | {0xDC, 0xFE, *range(0xE0, 0xF0)}
 
+_FILM = re.compile(rb"\0\0\0[\x08-\xff]ftyp")
+"""How a film begins that a phone puts behind the picture, sometimes in place of its end."""
+
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _END = b"\xff\xd9"
 _PADDING = bytes(32)
@@ -222,10 +225,13 @@ def _finish(finished: list[int], scan: bytes, progressive: bool) -> None:
 
 
 def _picture(data: bytes, start: int, after: _Segment) -> bytes:
-    """The picture data up to what stands behind it. If that is nothing: without the zeros that a disk or an upload put
-    there, but for a few that may be its own, and without half a marker."""
-    picture = data[start : after.start]
-    return picture if after.code else picture[: len(picture.rstrip(b"\0")) + 2].removesuffix(b"\xff")
+    """The picture data up to what stands behind it. If that is no end: up to a film, without the zeros that a disk or
+    an upload put there but for a few that may be its own, and without half a marker."""
+    if after.fault is None:
+        return data[start : after.start]
+    film = _FILM.search(data, start, after.start)
+    picture = data[start : film.start() if film else after.start]
+    return picture[: len(picture.rstrip(b"\0")) + 2].removesuffix(b"\xff")
 
 
 def _same(one: Image.Image, other: Image.Image) -> bool:

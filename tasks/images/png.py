@@ -27,6 +27,11 @@ _CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
+# ISO/IEC 15948, table 11.1 and 8.2: samples a pixel by colour type; first column and row, and steps, of each pass.
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_AT_ONCE = 1 << 16
+
 _Chunk = tuple[bytes, int, int]
 
 
@@ -83,10 +88,33 @@ def _decode(data: bytes, head: list[bytes], first: int) -> Image.Image:
     except OSError:
         if not image.ran_out:
             raise
-    if image.ran_out:
+    if image.ran_out or not _has_all_rows(image, parts):
         short = PhotoError(Reason.TRUNCATED_IMAGE, "the picture data ends before the last row; upload it again")
         raise fault or short
     return image
+
+
+def _has_all_rows(image: Image.Image, parts: list[bytes]) -> bool:
+    """Whether there is data for every row: Pillow leaves rows black for which there is none, and says nothing.
+
+    So rows are only counted where the last one is black, or rows do not come in order.
+    """
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">LLBBBBB", parts[1], 8)
+    if not interlaced and any(image.crop((0, height - 1, width, height)).tobytes()):
+        return True
+    bits = depth * _SAMPLES.get(colour, 1)
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sizes = ((-(-(width - left) // across), -(-(height - top) // down)) for left, top, across, down in passes)
+    missing: int = sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
+    unpacker = zlib.decompressobj()
+    for part in parts:
+        packed = part[8:-4] if part[4:8] == b"IDAT" else b""
+        while packed and missing > 0 and not unpacker.eof:
+            missing -= len(unpacker.decompress(packed, _AT_ONCE))
+            packed = unpacker.unconsumed_tail
+    if missing > 0:
+        missing -= len(unpacker.flush())
+    return missing <= 0
 
 
 def _orientation(data: bytes) -> int:

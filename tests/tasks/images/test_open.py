@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 from configs.parts import InputConfig
 from tasks.images.open import decode, read_header
+from tasks.images.png import MAGIC
 from tasks.records.errors import PhotoError
 from tasks.records.reasons import Reason
 from tests.builders import examples, make_photo_bytes, make_picture
@@ -206,6 +209,36 @@ def test_a_png_cut_anywhere_is_truncated_or_whole_to_the_last_pixel() -> None:
     for length in range(len(data) - 24, len(data)):
         with suppress(PhotoError):
             assert decode(data[:length], LIMITS).tobytes() == whole
+
+
+@examples(100)
+@given(
+    st.tuples(st.integers(16, 40), st.integers(16, 40)),
+    st.sampled_from(
+        [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (8, 2), (16, 2), (1, 3), (8, 3), (8, 4), (16, 4), (8, 6)]
+    ),
+    st.booleans(),
+    st.integers(0, 8000),
+)
+def test_a_black_png_is_whole_with_all_of_its_rows_and_truncated_with_fewer(
+    size: tuple[int, int], kind: tuple[int, int], interlaced: bool, lacking: int
+) -> None:
+    (width, height), (depth, colour) = size, kind
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    grids = [(range(x, width, a), range(y, height, b)) for x, y, a, b in (starts if interlaced else [(0, 0, 1, 1)])]
+    rows = bytes(sum(len(ys) * (1 + (len(xs) * samples * depth + 7) // 8) for xs, ys in grids))
+    header = chunk(b"IHDR", struct.pack(">LLBBBBB", width, height, depth, colour, 0, 0, interlaced))
+    palette = chunk(b"PLTE", bytes(6)) if colour == 3 else b""
+
+    def made(data: bytes) -> bytes:
+        return MAGIC + header + palette + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+    assert decode(made(rows), LIMITS).size == size
+    lacking = min(lacking, len(rows) - 1) + 1
+    with pytest.raises(PhotoError) as caught:
+        decode(made(rows[:-lacking]), LIMITS)
+    assert caught.value.reason is Reason.TRUNCATED_IMAGE
 
 
 def test_a_complete_file_with_broken_data_is_corrupt() -> None:
