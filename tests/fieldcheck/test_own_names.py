@@ -24,9 +24,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (file,) = folder.glob("*.whl")
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     programs = folder / "env" / "bin"
-    install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(file)]
+    uv = Path(sys.executable).with_name("uv")
+    install = [str(uv), "pip", "install", "--python", str(programs / "python"), "--no-deps", "--no-index", str(file)]
     subprocess.run(install, check=True, capture_output=True)
     (site,) = (folder / "env" / "lib").glob("python*/site-packages")
     (site / "needed.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
