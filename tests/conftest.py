@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.servers", "tests.demo", "tests.deploy", "tests.merging"]
+pytest_plugins = ["tests.servers", "tests.demo", "tests.deploy", "tests.merging", "tests.vllm"]
 
 _TESTS = Path(__file__).parent
 _TOGETHER = ("faults", "flows", "infra", "tasks/checkpoints", "tasks/engines", "tasks/dense")

@@ -23,15 +23,17 @@ for so much memory for one request that a card has none for a batch."""
 
 def main() -> int:
     """Command line. Does not return when the server starts; exit code 2 when something that it needs is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, usage="%(prog)s DEVICE --checkpoint DIR ... [-- WORDS FOR VLLM]"
+    )
     parser.add_argument("device", choices=DEVICES)
     parser.add_argument("--checkpoint", required=True, type=Path, help="folder of a checkpoint, base or merged")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--max-model-len", type=int, default=MAX_MODEL_LEN)
     parser.add_argument("--python", type=Path, help="the Python that has vLLM; default: that of .vllm/DEVICE")
-    parser.add_argument("more", nargs="*", help="further words for vLLM, after --")
-    options = parser.parse_args()
+    own, more = split(sys.argv[1:])
+    options = parser.parse_args(own)
     python = options.python or Path(__file__).parents[2] / ".vllm" / options.device / "bin" / "python"
     try:
         check(options.checkpoint)
@@ -41,13 +43,19 @@ def main() -> int:
         return _complain(f"there is no {python}: make vllm-server DEVICE={options.device} makes it")
     most = min(options.max_model_len, longest(options.checkpoint))
     words = arguments(options.device, options.checkpoint, most)
-    command = [str(python), *words, "--host", options.host, "--port", str(options.port), *options.more]
+    command = [str(python), *words, "--host", options.host, "--port", str(options.port), *more]
     sys.stderr.write(
         f"vllm: starts in about a minute; then: fieldcheck stage-a --engine-kind endpoint "
         f"--endpoint http://{options.host}:{options.port}/v1 --checkpoint {options.checkpoint}\n"
     )
     os.execve(command[0], command, os.environ | environment(options.device))
     return 0
+
+
+def split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Our words, and vLLM's, which stand after `--`."""
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def check(checkpoint: Path) -> None:
