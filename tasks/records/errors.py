@@ -17,6 +17,7 @@
     |   +-- PhotoError                  one photo, with a typed Reason
     |   +-- InputRejected               a strict run met a rejected group
     |   +-- NothingToDo                 no group at all under the input root
+    |   +-- InputGone                   the mission's photos went away, all of them, while they were read
     +-- CheckpointError                 weights, tokenizer, processor, adapter
     |   +-- CheckpointMisaligned        tokenizer, template or processor is not the base's; names the files
     |   +-- MergeFailed                 ms-swift's export failed, took too long, or left something else
@@ -61,6 +62,7 @@ __all__ = [
     "EngineUnavailable",
     "FieldcheckError",
     "InputError",
+    "InputGone",
     "InputRejected",
     "ManifestError",
     "MergeFailed",
@@ -98,6 +100,10 @@ class InputRejected(InputError):
 
 class NothingToDo(InputError):
     """The input root holds no group of the mission."""
+
+
+class InputGone(InputError):
+    """The input root, or the mission's folder in it, went away in mid-run."""
 
 
 class CheckpointError(FieldcheckError):

@@ -17,6 +17,7 @@ from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec
 from tasks.engines.open import EngineSpec, close_engine, open_engine
+from tasks.inputs.reading import reading
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
@@ -218,7 +219,7 @@ def _infer(
     attempt.progress.start()
     store, root = open_store(config.store, config.s3), open_store(config.input_root, config.s3)
     asking = Asking(plan.prompt, config.generation, config.ladder)
-    outcomes = lane.reading(engine, asking, root.read).outcomes(shard.items, attempt.advance)
+    outcomes = lane.reading(engine, asking, reading(root, config.mission)).outcomes(shard.items, attempt.advance)
     seconds = time.monotonic() - loaded
     bad = [outcome for outcome in outcomes if not outcome.ok]
     places = {item.work_key: on_one_line(item.photo.key) for item in shard.items}

@@ -88,6 +88,23 @@ def test_a_store_that_is_emptied_in_mid_run_is_noticed_at_once(launcher: Launche
     assert not list(store.rglob("manifest.json"))
 
 
+@pytest.mark.slow
+def test_photos_that_go_away_all_at_once_are_not_quarantined_one_by_one(launcher: Launcher, tmp_path: Path) -> None:
+    photos, store = tmp_path / "photos", tmp_path / "store"
+    shutil.copytree(launcher.photos, photos)
+    flags = ("--input-root", str(photos), "--shard-photos", "2", "--max-quarantine-fraction", "1")
+    run = launcher.start(store, *flags)
+    after_a_shard(run, store)
+    photos.rename(tmp_path / "gone")
+    gone(run, str(photos))
+    assert run.complaint.startswith("fieldcheck: InputGone: ")
+    assert not list(store.rglob("manifest.json"))
+    (tmp_path / "gone").rename(photos)
+    again = launcher.start(store, *flags)
+    assert again.wait() == 0, again.stderr
+    assert len(set(again.inferred)) < PHOTOS == len({*again.inferred, *run.inferred})
+
+
 @contextmanager
 def mounted(folder: Path) -> Iterator[Callable[[], None]]:
     """A small disk on a folder, and what takes it off."""
