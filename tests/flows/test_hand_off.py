@@ -21,7 +21,9 @@ from blocks.stores import open_store
 from configs.errors import ConfigError, PrefectUnavailable
 from configs.parts import HandOffConfig
 from configs.stage_a import StageAConfig
-from flows.hand_off import hand_off_run
+from configs.stage_b import StageBConfig
+from configs.stores import S3Options
+from flows.hand_off import hand_off_run, stage_b_parameters
 from flows.stage_a import stage_a
 from flows.stage_b import stage_b
 from tasks.publishing.keys import split_manifest_uri
@@ -106,6 +108,16 @@ def test_a_manifest_starts_one_run_however_often_it_is_handed_over(published: Pu
     assert run.parameters["sha256"] == published.sha256
     assert run.parameters["store"] == "s3://bucket"
     assert run.idempotency_key == f"stage-b-{published.sha256}"
+
+
+@pytest.mark.parametrize("store", ["s3://bucket", "block://night"])
+def test_nothing_that_stage_b_can_be_told_is_left_to_its_environment(published: Published, store: str) -> None:
+    """A new setting of Stage-B has to be thought of where both ways of handing over are."""
+    told = stage_b_parameters(StageAConfig(store=store, s3=S3Options(region="cn-north-1")), published)
+    assert {*told} - {"handed_by"} == {*StageBConfig.model_fields}
+    assert {*told["s3"]} == {*S3Options.model_fields}
+    assert told["s3"]["region"] == "cn-north-1"
+    assert (told["store"], told["manifest"]) == (store, f"{store}/{published.key}")
 
 
 def ended(run_id: str, state: State[Any]) -> None:
