@@ -15,33 +15,9 @@ from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
+from configs.variables import SHORTCUTS
 
 TypedT = TypeVar("TypedT", bound="Typed")
-
-SHORTCUTS = {
-    "model.base": "checkpoint",
-    "model.adapters": "adapters",
-    "model.merged": "merged",
-    "model.quantisation": "quantisation",
-    "merge.enabled": "merge",
-    "engine.kind": "engine-kind",
-    "engine.endpoint.url": "endpoint",
-    "generation.max-new-tokens": "max-new-tokens",
-    "generation.temperature": "temperature",
-    "generation.top-p": "top-p",
-    "generation.seed": "seed",
-    "model.dtype": "dtype",
-    "model.max-pixels": "max-pixels",
-    "model.max-model-len": "max-model-len",
-    "engine.batch-size": "batch-size",
-    "inputs.markers": "markers",
-    "publishing.partial-groups": "partial-groups",
-    "publishing.max-quarantine-fraction": "max-quarantine-fraction",
-    "publishing.wait-seconds": "wait-seconds",
-    "s3.endpoint-url": "endpoint-url",
-    "s3.region": "region",
-}
-"""Short flags for what people type most; the long ones work too."""
 
 
 class Typed(BaseModel):

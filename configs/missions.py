@@ -7,12 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from configs.errors import ConfigError, Fault
+from configs.yamls import read_yaml
 
 MISSIONS_DIR = Path(__file__).parent / "missions"
 _CRON_FIELD = r"[0-9A-Za-z*,/#?-]+"
@@ -62,9 +62,9 @@ def load_missions(folder: Path = MISSIONS_DIR) -> dict[str, Mission]:
     faults: list[Fault] = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            mission = Mission.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            faults.append(Fault(str(path), f"not YAML in UTF-8: {error}"))
+            mission = Mission.model_validate(read_yaml(path))
+        except ConfigError as error:
+            faults += error.faults
             continue
         except ValidationError as error:
             faults.extend(Fault(f"{path}: {'.'.join(map(str, item['loc']))}", item["msg"]) for item in error.errors())

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
@@ -37,8 +35,10 @@ from configs.preflight import (
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import BLOCK_NAME
+from configs.variables import DOTENV, ENV_PREFIX, read_dotenv, unknown_variables, variable_of
+from configs.yamls import read_yaml
 
-ENV_PREFIX = "FIELDCHECK_"
+_PROFILE = ENV_PREFIX + "PROFILE"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
 _KINDS: tuple[type[BaseModel], ...] = (
@@ -49,10 +49,11 @@ _KINDS: tuple[type[BaseModel], ...] = (
     DenseCaptionConfig,
     MergeCheckpointConfig,
     InspectConfig,
+    VerifyConfig,
 )
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
-_ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore")
+_ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="ignore")
 
 
 class _Layer(BaseSettings):
@@ -118,8 +119,10 @@ def load_inspect(given: Mapping[str, Any], profile: str | None = None) -> Inspec
 def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
     """The layers of one configuration class, merged key by key into one raw mapping, and what is wrong with the
     profile file."""
-    profile = profile or os.environ.get(ENV_PREFIX + "PROFILE") or _dotenv_profile()
+    dotenv = read_dotenv()
+    profile = profile or os.environ.get(_PROFILE) or dotenv.values.get(_PROFILE)
     values, faults = read_profile(profile) if profile else ({}, [])
+    faults += [*dotenv.faults, *unknown_variables(kind, _KINDS, os.environ, dotenv)]
 
     class Layers(BaseSettings, kind):  # type: ignore[misc, valid-type]
         model_config = _ENV
@@ -127,12 +130,10 @@ def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) 
     # A profile may serve several commands: what only another one knows is not for this one.
     elsewhere = {name for other in _KINDS for name in other.model_fields} - {*kind.model_fields}
     merged: dict[str, Any] = {key: deepcopy(value) for key, value in values.items() if key not in elsewhere}
-    for source in (partial(DotEnvSettingsSource, env_file=".env"), EnvSettingsSource):
+    file = partial(DotEnvSettingsSource, env_file=DOTENV, env_file_encoding="utf-8-sig")
+    for source in (EnvSettingsSource,) if dotenv.faults else (file, EnvSettingsSource):
         try:
             layer = source(Layers)()
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(Fault(".env", f"cannot be read: {error}", "write it in UTF-8"))
-            continue
         except SettingsError:
             layer = _field_by_field(kind, source, faults)
         _overlay(merged, {key: value for key, value in layer.items() if key in kind.model_fields})
@@ -161,14 +162,16 @@ def validate(kind: type[ConfigT], raw: Mapping[str, Any]) -> tuple[ConfigT, list
 
 def read_profile(profile: str) -> tuple[dict[str, Any], list[Fault]]:
     """The mapping in a profile: the name of one that ships in `configs/profiles/`, or the path of a YAML file."""
+    if "\0" in profile:
+        return {}, [Fault("profile", f"{profile!r} is no name of a file")]
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES_DIR / f"{profile}.yaml"
     shipped = ", ".join(sorted(file.stem for file in PROFILES_DIR.glob("*.yaml")))
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except FileNotFoundError:
         return {}, [Fault("profile", f"there is no {path}", f"shipped profiles: {shipped}; or give a path to a .yaml")]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        return {}, [Fault("profile", f"{path} cannot be read: {error}", "write it as YAML in UTF-8")]
+    except ConfigError as error:
+        return {}, [Fault("profile", f"{fault.where}: {fault.what}", fault.cure) for fault in error.faults]
     if values is None:
         return {}, []
     if not isinstance(values, dict):
@@ -205,7 +208,7 @@ def _secrets(given: Mapping[str, Any]) -> Iterator[Fault]:
     endpoint = engine.get("endpoint") if isinstance(engine, Mapping) else None
     if isinstance(endpoint, Mapping) and endpoint.get("api_key"):
         where = ("engine", "endpoint", "api_key")
-        cure = f"set {_variable(where)}, or name a Prefect Secret block as engine.endpoint.api_key_block"
+        cure = f"set {variable_of(where)}, or name a Prefect Secret block as engine.endpoint.api_key_block"
         yield Fault(".".join(where), "is a secret, and what is typed here is not kept secret", cure)
 
 
@@ -227,15 +230,8 @@ def _field_by_field(
         try:
             layer.update(source(create_model("OneField", __base__=_Layer, **fields))())
         except SettingsError:
-            faults.append(Fault(name, "is not JSON", f"environment: {_variable((name,))}; lists are written as JSON"))
+            faults.append(Fault(name, "is not JSON", f"environment: {variable_of((name,))}; lists are written as JSON"))
     return layer
-
-
-def _dotenv_profile() -> str | None:
-    try:
-        return dotenv_values(".env").get(ENV_PREFIX + "PROFILE") if Path(".env").is_file() else None
-    except (OSError, UnicodeDecodeError):  # told once, where the layer is read
-        return None
 
 
 def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
@@ -268,8 +264,4 @@ def _fault(place: tuple[int | str, ...], message: str, kind: str, value: object)
     shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     # A rejected endpoint may carry a password: what was given for S3 is not repeated.
     got = "" if place[0] == "s3" or place[-1] == "api_key" else f", got {shown}"
-    return Fault(where, f"{message[0].lower()}{message[1:]}{got}", f"environment: {_variable(place)}")
-
-
-def _variable(place: tuple[int | str, ...]) -> str:
-    return ENV_PREFIX + "__".join(str(part).upper() for part in place if isinstance(part, str))
+    return Fault(where, f"{message[0].lower()}{message[1:]}{got}", f"environment: {variable_of(place)}")

@@ -42,8 +42,10 @@ def test_adding_a_mission_is_adding_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("name: [", "not YAML"),
-        (b"name: \xff\n", "not YAML"),
+        ("name: [", "one.yaml, line 1: column 8: while parsing a flow node expected"),
+        (b"slug: one\nname: \xff\n", "one.yaml, line 2: byte 0xff is not UTF-8"),
+        (GOOD.replace("slug: one", "slug: &s one") + "focus2: *s\n", "the alias *s is not read"),
+        (GOOD + "focus: 门\n", "the key 'focus' stands twice"),
         ("", "valid dictionary"),
         ("- a\n", "valid dictionary"),
         (GOOD.replace("name: 一号检查\n", ""), "one.yaml: name"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from configs.errors import ConfigError, Fault
-from configs.photo import DenseCaptionConfig
+from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
 from configs.settings import PROFILES_DIR, load_stage_a, load_stage_b, load_verify, read_profile
 from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig, VerifyConfig
+from configs.variables import Dotenv, unknown_variables
 from tests.builders import MISSION, published_run
 
 LAYERS = ("default", "profile", ".env", "environment", "flag")
@@ -111,11 +114,12 @@ def test_an_empty_profile_says_nothing(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("a: [1", "cannot be read"),
-        (b"mission: \xff\xfe", "cannot be read"),
+        ("a: [1", "line 1: column 6: while parsing a flow sequence expected"),
+        (b"mission: \xff\xfe", "line 1: byte 0xff is not UTF-8"),
         ("- mission\n", "is not a mapping"),
         ("just words", "is not a mapping"),
-        ("!!python/object:os.system {}", "cannot be read"),
+        ("!!python/object:os.system {}", "line 1: column 1: the tag"),
+        ("1: 2\n", "a key is not text"),
     ],
 )
 def test_a_profile_that_is_no_yaml_mapping_is_one_fault_and_the_rest_counts(
@@ -143,7 +147,6 @@ def test_a_missing_profile_lists_those_that_ship(told: dict[str, Any]) -> None:
         ("max_pixels: 5\n", "max_pixels"),
         ("model: {max_pixel: 5}\n", "model.max_pixel"),
         ("inputs: {marker: required}\n", "inputs.marker"),
-        ("1: 2\n", "1"),
     ],
 )
 def test_an_unknown_key_of_a_profile_is_named(told: dict[str, Any], text: str, where: str) -> None:
@@ -208,10 +211,122 @@ def test_lists_in_the_environment_that_are_no_json_are_faults_and_the_rest_count
     assert "FIELDCHECK_MODEL" in faults["model"].cure
 
 
-@pytest.mark.parametrize("data", [b"FIELDCHECK_STORE=\xff\n", b"FIELDCHECK_PROFILE=demo\nX=\xfe\n"])
-def test_an_env_file_that_is_not_utf8_is_one_fault(told: dict[str, Any], data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "line", "what"),
+    [
+        (b"FIELDCHECK_STORE=\xff\n", 1, "byte 0xff is not UTF-8"),
+        (b"FIELDCHECK_PROFILE=demo\n\nX=\xfe\n", 3, "byte 0xfe is not UTF-8"),
+        ("FIELDCHECK_STORE=存储\n".encode("gb18030"), 1, "is not UTF-8"),
+        ("FIELDCHECK_STORE=a\n".encode("utf-16"), 1, "is in UTF-16"),
+        ("FIELDCHECK_STORE=a\n".encode("utf-16-le"), 1, "is it in UTF-16?"),
+        (b"# all\r\n\r\nFIELDCHECK_STORE='a\r\n", 3, "cannot be read"),
+        (b'A=1\nFIELDCHECK_STORE="a" b\n', 2, "cannot be read"),
+        (b"A=1\nFIELDCHECK STORE=a\n", 2, "cannot be read"),
+    ],
+)
+def test_an_env_file_that_cannot_be_read_is_one_fault_with_its_line(
+    told: dict[str, Any], data: bytes, line: int, what: str
+) -> None:
     Path(".env").write_bytes(data)
+    faults = faults_of(told)
+    assert set(faults) == {f".env, line {line}"}
+    assert what in faults[f".env, line {line}"].what
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"], ids=["plain", "BOM"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_an_env_file_from_any_editor_says_the_same(told: dict[str, Any], start: str, end: str, quote: str) -> None:
+    lines = [
+        f"FIELDCHECK_SHARD_PHOTOS={quote}12{quote}",
+        "# 备注",
+        f"export FIELDCHECK_GENERATION__SEED = {quote}7{quote}  # 种子",
+    ]
+    Path(".env").write_bytes(f"{start}{end.join(lines)}{end}".encode())
+    config = load_stage_a(told)
+    assert (config.shard_photos, config.generation.seed) == (12, 7)
+
+
+def test_a_folder_called_env_says_nothing_and_a_file_without_an_end_is_a_fault(told: dict[str, Any]) -> None:
+    Path(".env").mkdir()
+    load_stage_a(told)
+    Path(".env").rmdir()
+    Path(".env").write_bytes(b"A=1\n" * 100_000)
     assert set(faults_of(told)) == {".env"}
+
+
+MEANT = [
+    ("FIELDCHECK_MAX_NEW_TOKENS", "FIELDCHECK_GENERATION__MAX_NEW_TOKENS"),
+    ("FIELDCHECK_CHECKPOINT", "FIELDCHECK_MODEL__BASE"),
+    ("FIELDCHECK_ENDPOINT_URL", "FIELDCHECK_S3__ENDPOINT_URL"),
+    ("FIELDCHECK_GENERATION_SEED", "FIELDCHECK_GENERATION__SEED"),
+    ("fieldcheck_shard_photo", "FIELDCHECK_SHARD_PHOTOS"),
+    ("FIELDCHECK_INPUTROOT", "FIELDCHECK_INPUT_ROOT"),
+    ("FIELDCHECK_MAX_FILE_BYTES", "FIELDCHECK_INPUTS__MAX_FILE_BYTES"),
+    ("FIELDCHECK_QQQQQQQQ", None),
+]
+
+
+@pytest.mark.parametrize(("name", "meant"), MEANT)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_variable_that_says_nothing_is_a_fault_with_what_was_meant(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, where: str, name: str, meant: str | None
+) -> None:
+    if where == "environment":
+        monkeypatch.setenv(name, "hunter2")
+    else:
+        Path(".env").write_text(f"\n# x\n{name}=hunter2\n")
+    faults = faults_of(told)
+    assert set(faults) == {name}
+    assert faults[name].what == f"there is no such setting ({where}{', line 3' if where == '.env' else ''})"
+    assert faults[name].cure == (f"write {meant}" if meant else "")
+    assert "hunter2" not in str(faults[name])
+
+
+def test_variables_of_other_commands_and_our_own_are_no_faults(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MANIFEST", "DENSE__MAX_NEW_TOKENS", "FONT", "HOME", "FUZZ", "SITE", "TEST_REDIS", "OVERLAY"):
+        monkeypatch.setenv(f"FIELDCHECK_{name}", "/somewhere")
+    monkeypatch.setenv("FIELDCHECKER", "x")
+    assert load_stage_a(told) == load_stage_a(told, None)
+
+
+def test_an_unknown_setting_inside_a_part_is_told_once(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIELDCHECK_MODEL__BSE", "x")
+    assert set(faults_of(told)) == {"model.bse"}
+
+
+def test_every_variable_in_the_repository_is_a_setting_or_known_as_our_own() -> None:
+    root, kinds = Path(__file__).parents[2], {"", ".py", ".md", ".yaml", ".sh", ".toml"}
+    names: set[str] = set()
+    for path in root.rglob("*"):
+        inside = path.relative_to(root).parts
+        if inside[0].startswith(".") or inside[0] == "tests" or path.suffix not in kinds or not path.is_file():
+            continue
+        names |= {*re.findall(r"\bFIELDCHECK_[A-Z0-9_]*[A-Z0-9]\b", path.read_text(encoding="utf-8", errors="ignore"))}
+    given = dict.fromkeys(names, "x")
+    commands = (StageAConfig, StageBConfig, DenseCaptionConfig, SummarizeConfig, CaptionConfig, VerifyConfig)
+    assert {"FIELDCHECK_STORE", "FIELDCHECK_HOME"} <= names
+    assert list(unknown_variables(StageAConfig, commands, given, Dotenv({}, {}))) == []
+
+
+def test_empty_variables_count_as_unset(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose writes them so: `FIELDCHECK_X: ${X:-}`."""
+    names = (
+        "SHARD_PHOTOS",
+        "GENERATION__SEED",
+        "MODEL__ADAPTERS",
+        "LADDER__TEMPERATURES",
+        "DEVICES",
+        "S3__REGION",
+        "S3",
+    )
+    for name in (*names, "PROFILE", "ANSWER_KEY", "ENGINE__ENDPOINT__API_KEY", "MERGE__ENABLED", "NO_SUCH_SETTING"):
+        monkeypatch.setenv(f"FIELDCHECK_{name}", "")
+    assert load_stage_a(told) == StageAConfig.model_validate(told)
+    Path(".env").write_text("FIELDCHECK_SHARD_PHOTOS=12\nFIELDCHECK_GENERATION__SEED=\nFIELDCHECK_PROFILE=\n")
+    assert load_stage_a(told).shard_photos == 12
 
 
 @pytest.mark.parametrize(
