@@ -262,3 +262,13 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     (own.home / "password").chmod(0o644)
     assert own.password() == before
     assert stat.S_IMODE((own.home / "password").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("target", ["ui", "server", "login", "deploy", "worker", "up"])
+def test_make_gives_one_port_to_all_of_them_whatever_the_shell_has_exported(target: str) -> None:
+    env = outer_env(PREFECT_API_URL="http://127.0.0.1:4200/api")
+    done = subprocess.run(["make", "-n", target, "PORT=4311"], env=env, cwd=REPOSITORY, capture_output=True, text=True)
+    assert "env -u PREFECT_API_URL PREFECT_SERVER_API_PORT=4311 " in done.stdout
+    plain = subprocess.run(["make", "-n", target], env=env, cwd=REPOSITORY, capture_output=True, text=True)
+    assert "PREFECT_SERVER_API_PORT=4200 " in plain.stdout
+    assert "env -u" not in plain.stdout
