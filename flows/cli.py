@@ -164,6 +164,9 @@ def _verified(manifest: str, checked: Checked[Any], of: dict[str, str]) -> dict[
 
 
 def _missions(command: MissionsCommand) -> int:
+    from blocks.schedules import check_schedules  # Prefect, only where schedules are looked at
+
+    check_schedules(known_missions())
     for mission in known_missions().values():
         say(f"{mission.name}  ({mission.slug})\n    {mission.focus}\n")
     return print_result({"missions": list(known_missions())})
