@@ -112,6 +112,50 @@ def test_a_secret_is_found_wherever_it_is(service: dict[str, Any]) -> None:
     assert secrets(service)
 
 
+def in_kubernetes(told: Any) -> list[str]:
+    """Secrets that are written down in a manifest, in values of a chart or in a job template, at any depth."""
+    found = []
+    if isinstance(told, list):
+        return [secret for one in told for secret in in_kubernetes(one)]
+    if isinstance(told, dict):
+        # A name of a secret and of its key is none: pods read the rest from the cluster.
+        if (
+            SECRETS.search(str(told.get("name")))
+            and told.get("value")
+            and not re.search("SECRET_(NAME|KEY)$", told["name"])
+        ):
+            found.append(f"{told['name']}={told['value']}")
+        for key, one in told.items():
+            arguments = one if key in ("command", "args", "extraArgs", "entrypoint", "exec") else None
+            found += secrets({"command": arguments if not isinstance(arguments, dict) else arguments.get("command")})
+            found += in_kubernetes(one)
+    return found
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"env": [{"name": "PREFECT_API_AUTH_STRING", "value": "admin:x"}]},
+        {"spec": {"containers": [{"args": ["serve", "--auth-key", "a,b"]}]}},
+        {"worker": {"extraArgs": ["--password=x"]}},
+        {"livenessProbe": {"exec": {"command": ["redis-cli", "-a", "$(REDIS_PASSWORD)", "https://u:p@host"]}}},
+    ],
+)
+def test_a_secret_of_a_manifest_is_found(told: dict[str, Any]) -> None:
+    assert in_kubernetes(told)
+
+
+def test_manifests_and_image_hold_no_secret() -> None:
+    for path in KUBERNETES.glob("*.yaml"):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            assert not in_kubernetes(document), path.name
+    assert not in_kubernetes(TEMPLATE)
+    for line in DOCKERFILE.replace("\\\n", " ").splitlines():
+        told = re.findall(r"(\w+)=(\S+)", line) if re.match(r"(ENV|ARG|RUN|LABEL) ", line) else []
+        assert not [name for name, _ in told if SECRETS.search(name)], line
+        assert not re.search(r"://[^/\s:@]+:[^/\s@]+@", line), line
+
+
 def test_services_start_again_and_hold_no_secret() -> None:
     once = {"migrate", "deploy", "demo", "bucket"}
     for name, service in COMPOSE["services"].items():
