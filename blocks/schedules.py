@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from prefect._vendor.croniter import croniter
+from prefect._vendor.croniter.croniter import croniter
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
 from configs.errors import ConfigError, Fault
 from configs.missions import MISSIONS_DIR, Mission, Schedule
+
+_times: Any = croniter  # it has no types
 
 
 def check_schedules(missions: dict[str, Mission], folder: Path = MISSIONS_DIR) -> None:
@@ -36,7 +39,7 @@ def schedule_fault(schedule: Schedule) -> str | None:
         (first, *_) = error.errors()
         return f"Prefect refuses {schedule.cron!r}, {schedule.timezone}: {first['msg'].removeprefix('Value error, ')}"
     try:
-        croniter(taken.cron, datetime.now(ZoneInfo(schedule.timezone)), day_or=taken.day_or).get_next(datetime)
+        _times(taken.cron, datetime.now(ZoneInfo(schedule.timezone)), day_or=taken.day_or).get_next(datetime)
     except ValueError as error:  # croniter's own errors are ValueErrors
         return f"the time {schedule.cron!r} never comes: {error}"
     return None
