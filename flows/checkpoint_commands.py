@@ -28,4 +28,4 @@ def inspect(command: InspectCommand) -> int:
     for line in found.lines():
         progress_line(line)
     print_result(found.as_json())
-    return 1 if found.warnings else 0
+    return 1 if found.refused or found.warnings else 0

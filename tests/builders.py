@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tasks.records.reasons import Reason
 from tasks.records.stage_a import READER, Failed, QuarantineEntry, Summarised
 from tasks.records.work import Identity, WorkItem
 from tasks.summaries.plan import plan_work
+from tests.folders import make_small
 
 MISSION = "挡风板安装检查"
 
@@ -208,14 +208,8 @@ def files_under(store: LocalStore, prefix: str = "") -> dict[str, bytes]:
 
 
 def make_checkpoint(folder: Path, positions: int = 262_144) -> Path:
-    """A folder that looks like a checkpoint until somebody loads its weights."""
-    folder.mkdir(parents=True)
-    config = {"model_type": "qwen3_vl", "text_config": {"max_position_embeddings": positions}}
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "model.safetensors").write_bytes(b"weights")
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "preprocessor_config.json").write_text("{}")
-    return folder
+    """A checkpoint that a run takes: the demo's words, and a model of one layer whose weights are all zero."""
+    return make_small(folder, max_position_embeddings=positions)
 
 
 def make_adapter(folder: Path) -> Path:

@@ -39,8 +39,10 @@ class Reader:
 
     def __init__(self, checkpoint: Path, adapter: Path | None = None) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
-        self.processor = AutoProcessor.from_pretrained(checkpoint)
-        self.model: Any = Qwen3VLForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
+        self.processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
+        self.model: Any = Qwen3VLForConditionalGeneration.from_pretrained(
+            checkpoint, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
         if adapter:
             self.model = PeftModel.from_pretrained(self.model, adapter).eval()
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.checkpoints.content import Said, chat_templates, end_tokens, image_processor, special_tokens, vocabulary
-from tasks.checkpoints.folder import (
+from tasks.checkpoints.shapes import config_differences
+from tasks.engines.folders.adapters import config_faults
+from tasks.engines.folders.content import Said, chat_templates, end_tokens, image_processor, special_tokens, vocabulary
+from tasks.engines.folders.files import (
     CONFIG,
     PREPROCESSOR,
     TEMPLATE,
@@ -22,7 +24,6 @@ from tasks.checkpoints.folder import (
     kind_of,
     read_json,
 )
-from tasks.checkpoints.shapes import config_differences, lora_differences
 from tasks.records.errors import CheckpointMisaligned
 
 _MOST_TOLD = 8
@@ -86,7 +87,7 @@ def mismatches(base: Path, other: Path) -> list[Mismatch]:
         found += _role(CONFIG, end_tokens(base), end_tokens(other), merged)
         found += [Mismatch(CONFIG, what) for what in config_differences(_config(base), _config(other))]
     else:
-        found += [Mismatch(file, what) for file, what in lora_differences(base, other)]
+        found += [Mismatch(*line.split(": ", 1)) for line in config_faults(other)]
     return found
 
 

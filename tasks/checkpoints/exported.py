@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 from tasks.checkpoints.align import check_alignment
-from tasks.checkpoints.folder import SPOKEN, TEMPLATE_FOLDER
-from tasks.checkpoints.weights import Weights, read_weights
+from tasks.engines.folders.files import SPOKEN, TEMPLATE_FOLDER
+from tasks.engines.folders.weights import WIDTHS, Tensor, Weights, read_weights
 from tasks.records.errors import CheckpointMisaligned, MergeFailed
+
+_BLOCK = 8 * 2**20
 
 
 def carry_over(base: Path, made: Path) -> None:
@@ -40,3 +42,31 @@ def check_export(base_weights: Weights, base: Path, made: Path) -> None:
         check_alignment(base, made)
     except CheckpointMisaligned as error:
         raise MergeFailed(f"ms-swift's export is not the base with other weights: {error}") from error
+
+
+def check_changed(base: Path, made: Path) -> None:
+    """Raises MergeFailed if a merged checkpoint's weights are its base's, byte for byte: then no adapter is in them."""
+    ours, theirs = read_weights(base).tensors, read_weights(made).tensors
+    both = [name for name in ours if name in theirs and ours[name] == theirs[name]]
+    # The smallest first: the first one that differs ends the comparison, and embeddings seldom do.
+    for name in sorted(both, key=lambda name: (ours[name].size, name)):
+        if _differ(base, ours[name], made, theirs[name]):
+            return
+    if len(both) == len(theirs):
+        raise MergeFailed(
+            f"the merge changes nothing: every weight of {made} is that of {base}. The adapter is zero, or too small "
+            "for the base's dtype; look at it with `fieldcheck inspect ADAPTER --base BASE`"
+        )
+
+
+def _differ(base: Path, ours: Tensor, made: Path, theirs: Tensor) -> bool:
+    left = ours.size * WIDTHS.get(ours.dtype, 1)
+    with (base / ours.file).open("rb") as one, (made / theirs.file).open("rb") as other:
+        one.seek(ours.begin)
+        other.seek(theirs.begin)
+        while left > 0:
+            a, b = one.read(min(left, _BLOCK)), other.read(min(left, _BLOCK))
+            if a != b or not a:
+                return a != b
+            left -= len(a)
+    return False

@@ -1,4 +1,7 @@
-"""What a folder of weights is, and what is wrong with it, from its small files and headers. Loads no weights."""
+"""What a folder of weights is, and what is wrong with it, from its small files and headers. Loads no weights.
+
+What a run would refuse the folder for is `refused`, told by the functions that runs ask; `warnings` do not stop a run.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.checkpoints.align import mismatches
-from tasks.checkpoints.content import chat_templates, end_tokens, image_processor, special_tokens, vocabulary
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.checkpoints.folder import ADAPTER_CONFIG, CONFIG, GENERATION, brings_code, kind_of, read_json
+from tasks.checkpoints.fitting import unheeded, weight_mismatches
 from tasks.checkpoints.marker import MARKER, is_whole, read_record
-from tasks.checkpoints.weights import Weights, read_weights
+from tasks.engines.folders.adapters import adapter_refusals, adapter_warnings
+from tasks.engines.folders.admission import refusals
+from tasks.engines.folders.content import chat_templates, end_tokens, image_processor, special_tokens, vocabulary
+from tasks.engines.folders.files import ADAPTER_CONFIG, CONFIG, GENERATION, kind_of, read_json
+from tasks.engines.folders.weights import PICKLES, read_weights
 from tasks.records.errors import CheckpointError
 
 _WIDTHS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size")
 _EYES = ("hidden_size", "depth", "num_heads", "patch_size", "spatial_merge_size", "deepstack_visual_indexes")
 _LORA = ("peft_type", "r", "lora_alpha", "target_modules", "modules_to_save", "use_dora", "use_rslora", "bias")
 _HEEDED = ("eos_token_id", "pad_token_id", "bos_token_id", "transformers_version", "_from_model_config")
-_OLD_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_UNFINISHED = ("*.incomplete", "*.part", "*.crdownload", "*.aria2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class Inspection:
 
     `image` has the processor's bounds in pixels and in visual tokens. `ignored_generation` are the checkpoint's own
     sampling defaults, which no run heeds. `misaligned` has a line for each difference from the base, if one was given;
-    they are among the warnings too.
+    they are among `refused` too, which has every reason why a run would not load the folder.
     """
 
     folder: str
@@ -50,6 +56,7 @@ class Inspection:
     merge: dict[str, Any] | None
     base: str | None
     misaligned: list[str] | None
+    refused: list[str]
     warnings: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -57,7 +64,7 @@ class Inspection:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """The same for people: what matters first, every warning last."""
+        """The same for people: what matters first, then what a run refuses it for, every warning last."""
         weights = ", ".join(self.dtypes) or "no dtype"
         parts = {"language": self.language, "vision": self.vision, "vocabulary": self.vocabulary, "photos": self.image}
         parts |= {"adapter": self.adapter, "generation defaults that are ignored": self.ignored_generation}
@@ -77,24 +84,23 @@ class Inspection:
             )
         if self.misaligned == []:
             told.append(f"tokenizer, chat template and processor are those of {self.base}")
-        return [*told, *(f"warning: {line}" for line in self.warnings)]
+        return [*told, *(f"refused: {line}" for line in self.refused), *(f"warning: {line}" for line in self.warnings)]
 
 
 def inspect(folder: Path, base: Path | None = None) -> Inspection:
     """Look at a base, merged or adapter folder, and compare it with `base` if that is given.
 
-    Raises CheckpointError when the folder, or the base, is no checkpoint at all; whatever else is wrong is a warning.
+    Raises CheckpointError when the folder, or the base, is no checkpoint at all; whatever else is wrong is told.
     """
     folder = folder.expanduser().resolve()
     adapter = kind_of(folder) == "adapter"
     base = base.expanduser().resolve() if base is not None else None
     if base is not None and kind_of(base) == "adapter":
         raise CheckpointError(f"{base} is an adapter; give the checkpoint that it belongs to")
-    warnings: list[str] = []
+    refused, warnings = _judged(folder, base, adapter)
     weights = read_weights(folder)
     config = _read(folder / CONFIG, warnings)
     record = read_record(folder)
-    warnings += _missing(folder, adapter, weights)
     facts: dict[str, Any] = {}
     for name, read in (
         ("vocabulary", lambda: None if adapter else _vocabulary(folder, config)),
@@ -102,17 +108,19 @@ def inspect(folder: Path, base: Path | None = None) -> Inspection:
         ("template", lambda: _template(folder)),
         ("special_tokens", lambda: _facts(special_tokens(folder))),
         ("ends", lambda: None if adapter else (_facts(end_tokens(folder)) or {}).get("eos_token_id")),
-        ("misaligned", lambda: None if base is None else [str(mismatch) for mismatch in mismatches(base, folder)]),
+        ("misaligned", lambda: None if base is None else _misaligned(base, folder, adapter, refused)),
         ("fingerprint", lambda: fingerprint(folder)),
+        ("unheeded", lambda: unheeded(folder) if adapter and base is not None else []),
     ):
         try:
             facts[name] = read()
         except (CheckpointError, TypeError, ValueError) as error:
             facts[name] = None
             warnings.append(f"{name} cannot be told: {error}")
+    warnings += facts.pop("unheeded") or []
     if record is not None and (not is_whole(folder, record) or record.fingerprint != facts["fingerprint"]):
         warnings.append(f"{MARKER}: the files are not those that were merged; merge again")
-    warnings += [f"not the base's: {line}" for line in facts["misaligned"] or ()]
+    refused += [f"not the base's: {line}" for line in facts["misaligned"] or ()]
     generation = _read(folder / GENERATION, warnings)
     return Inspection(
         folder=str(folder),
@@ -127,7 +135,8 @@ def inspect(folder: Path, base: Path | None = None) -> Inspection:
         adapter=_part({"": _read(folder / ADAPTER_CONFIG, warnings)}, "", _LORA) if adapter else None,
         merge=_read(folder / MARKER, warnings) if record is not None else None,
         base=None if base is None else str(base),
-        warnings=list(dict.fromkeys(warnings)),
+        refused=list(dict.fromkeys(refused)),
+        warnings=[line for line in dict.fromkeys(warnings) if not any(line.endswith(told) for told in refused)],
         **facts,
     )
 
@@ -140,30 +149,35 @@ def _read(path: Path, warnings: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _missing(folder: Path, adapter: bool, weights: Weights) -> list[str]:
-    found = list(weights.faults)
-    if not weights.files:
-        found.append("there are no *.safetensors")
-    old = sorted({path.name for pattern in _OLD_WEIGHTS for path in folder.glob(pattern)})
+def _judged(folder: Path, base: Path | None, adapter: bool) -> tuple[list[str], list[str]]:
+    """What a run refuses the folder for, and what else there is to be said about it."""
+    refused = adapter_refusals(folder) if adapter else refusals(folder)
+    warnings = _beside(folder)
+    if not adapter and not (folder / GENERATION).exists():
+        warnings.append(f"{GENERATION} is missing; copy it from the base")
+    if adapter and not refused:
+        warnings += adapter_warnings(folder)
+    if base is not None:
+        refused += [f"the base {base}: {line}" for line in refusals(base)]
+    return refused, warnings
+
+
+def _misaligned(base: Path, folder: Path, adapter: bool, refused: list[str]) -> list[str]:
+    found = mismatches(base, folder)
+    if adapter and not refused and not found:
+        found += weight_mismatches(base, folder)
+    return [str(mismatch) for mismatch in found]
+
+
+def _beside(folder: Path) -> list[str]:
+    """A line for what lies beside the weights and is never loaded."""
+    found: list[str] = []
+    old = sorted({path.name for pattern in PICKLES for path in folder.glob(pattern)})
     if old:
-        found.append(f"{', '.join(old)}: such weights are pickles, and are never loaded")
-    try:
-        code = brings_code(folder)
-        if code is not None:
-            found.append(f"{code}: names code of its own (auto_map), which is never run here; it cannot be merged")
-        if adapter:
-            return found
-        for name, there in (
-            ("tokenizer.json", vocabulary(folder)),
-            ("tokenizer_config.json", special_tokens(folder)),
-            ("preprocessor_config.json", image_processor(folder)),
-            ("chat_template.jinja", chat_templates(folder)),
-            ("generation_config.json", read_json(folder / GENERATION)),
-        ):
-            if not there:
-                found.append(f"{name} is missing; copy it from the base")
-    except CheckpointError as error:
-        found.append(str(error))
+        found.append(f"{', '.join(old)}: such weights are pickles or another runtime's, and are never loaded")
+    unfinished = sorted(path.name for pattern in _UNFINISHED for path in folder.glob(pattern))
+    if unfinished:
+        found.append(f"{', '.join(unfinished)}: left by a download that did not end; download again, or remove it")
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checkpoints.fingerprint import counted, fingerprint
-from tasks.checkpoints.folder import read_json
+from tasks.engines.folders.files import read_json
 from tasks.records.errors import CheckpointError
 
 MARKER = "merged.json"

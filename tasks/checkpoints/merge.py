@@ -17,15 +17,17 @@ from typing import Any
 
 from configs.parts import MergeConfig, ModelConfig
 from tasks.checkpoints.align import check_alignment
-from tasks.checkpoints.exported import carry_over, check_export
+from tasks.checkpoints.exported import carry_over, check_changed, check_export
 from tasks.checkpoints.fingerprint import counted, fingerprint
-from tasks.checkpoints.folder import CONFIG, as_folder
+from tasks.checkpoints.fitting import check_adapter
 from tasks.checkpoints.marker import Parity, Record, is_whole, merge_key, read_record, sizes
 from tasks.checkpoints.mergeable import check_mergeable
 from tasks.checkpoints.merged_folder import building, check_space, locked, merge_root, publish
 from tasks.checkpoints.probes import Probe, probe_photos
 from tasks.checkpoints.swift_export import export
-from tasks.checkpoints.weights import DTYPES, read_weights
+from tasks.engines.folders.admission import check_loadable
+from tasks.engines.folders.files import CONFIG, as_folder
+from tasks.engines.folders.weights import DTYPES, read_weights
 from tasks.records.errors import MergeFailed, ParityTooLow
 
 Say = Callable[[str], None]
@@ -74,6 +76,8 @@ def merge(model: ModelConfig, merge: MergeConfig, device: str, say: Say) -> Merg
         return done
     probes = probe_photos(merge)
     check_mergeable(sources.base, sources.adapters)
+    for adapter in sources.adapters:
+        check_adapter(sources.base, adapter, say)
     with locked(root, key, 2 * merge.timeout_seconds * len(sources.adapters), say):
         done = _done(target, sources, merge)
         if done is not None:
@@ -92,6 +96,7 @@ def _sources(model: ModelConfig) -> _Sources:
     if not model.base or not model.adapters:
         raise MergeFailed("a merge needs model.base and at least one of model.adapters")
     base = as_folder(model.base, "model.base")
+    check_loadable(base)
     adapters = tuple(as_folder(adapter, "adapter") for adapter in model.adapters)
     for adapter in adapters:
         check_alignment(base, adapter)
@@ -111,6 +116,7 @@ def _done(target: Path, sources: _Sources, merge: MergeConfig) -> Merged | None:
     if (record.base, record.adapters) != (sources.base_fingerprint, sources.adapter_fingerprints):
         return None
     _check_parity(record.parity, merge)
+    check_changed(sources.base, target)
     return _merged(target, record, fresh=False)
 
 
@@ -140,6 +146,7 @@ def _make(
         made = _export_each(sources, work, dtype, merge, say)
         carry_over(sources.base, made)
         check_export(weights, sources.base, made)
+        check_changed(sources.base, made)
         parity = _compare(sources, made, work, model, device, probes, say)
         say(
             f"parity: {parity.same} of {parity.photos} photos with the same text, largest logit difference "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from tasks.checkpoints.folder import ADAPTER_CONFIG, CONFIG, brings_code, read_json
+from tasks.engines.folders.code import foreign
+from tasks.engines.folders.files import ADAPTER_CONFIG, CONFIG, read_json
 from tasks.records.errors import MergeFailed
 
 
@@ -14,11 +15,8 @@ def check_mergeable(base: Path, adapters: tuple[Path, ...]) -> None:
     if find_spec("swift") is None or find_spec("qwen_vl_utils") is None:
         raise MergeFailed("merging needs the packages ms-swift and qwen-vl-utils; install fieldcheck with both")
     for folder in (base, *adapters):
-        asking = brings_code(folder)
-        if asking is not None:  # ms-swift loads with trust_remote_code on, and cannot be told otherwise
-            raise MergeFailed(
-                f"{folder / asking} names code of its own (auto_map), which ms-swift would run; remove it"
-            )
+        for line in foreign(folder):  # ms-swift loads with trust_remote_code on, and has no setting for it
+            raise MergeFailed(f"{folder / line}")
     if "quantization_config" in (read_json(base / CONFIG) or {}):
         raise MergeFailed(f"{base} is quantised, and adapters cannot be merged into it; give the full base")
     if len(adapters) == 1:

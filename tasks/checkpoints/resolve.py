@@ -11,9 +11,11 @@ from configs.devices import cuda_device_count
 from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
 from tasks.checkpoints.align import check_alignment
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.checkpoints.folder import as_folder, kind_of
+from tasks.checkpoints.fitting import check_adapter
 from tasks.checkpoints.merge import Merged
 from tasks.checkpoints.merge import merge as merge_adapters
+from tasks.engines.folders.admission import check_loadable
+from tasks.engines.folders.files import as_folder, kind_of
 from tasks.records.errors import CheckpointError
 
 
@@ -34,19 +36,26 @@ class Checkpoint:
 
 
 def resolve(
-    model: ModelConfig, merge: MergeConfig, device: str, say: Callable[[str], None] = lambda line: None
+    model: ModelConfig,
+    merge: MergeConfig,
+    device: str,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    served: bool = False,
 ) -> Checkpoint:
-    """Find, compare and fingerprint what is to be run; merge first if that is asked.
+    """Find, judge, compare and fingerprint what is to be run; merge first if that is asked.
 
-    `say` gets the merge's log line by line. Raises CheckpointMisaligned, MergeFailed, ParityTooLow or CheckpointError.
+    `say` gets the merge's log and warnings line by line. `served` is for a checkpoint that a server loads. Raises
+    CheckpointMisaligned, MergeFailed, ParityTooLow or CheckpointError.
     """
     dtype = resolve_dtype(model.dtype, device)
     if model.merged is not None:
-        path = _given_merged(model, merge, model.merged)
+        path = _given_merged(model, merge, model.merged, served)
         return Checkpoint(str(path), (), fingerprint(path), (), dtype)
     if not model.base:
         raise CheckpointError("no checkpoint is given; give model.base, or model.merged")
     base = _checkpoint(model.base, "model.base")
+    check_loadable(base, served=served)
     adapters = tuple(as_folder(adapter, "adapter") for adapter in model.adapters)
     if merge.enabled:
         if not adapters:
@@ -55,6 +64,7 @@ def resolve(
         return Checkpoint(done.path, (), done.fingerprint, (), dtype, done)
     for adapter in adapters:
         check_alignment(base, adapter)
+        check_adapter(base, adapter, say)
     return Checkpoint(
         path=str(base),
         adapters=tuple(map(str, adapters)),
@@ -76,13 +86,14 @@ def resolve_for(
     Raises what `resolve` does.
     """
     if engine.kind != "endpoint":
-        return resolve(model, merge, device, say)
+        by_server = engine.kind == "swift" and engine.backend != "transformers"
+        return resolve(model, merge, device, say, served=by_server)
     if merge.enabled:
         raise CheckpointError("a server runs what it has loaded; merge beforehand, and serve the merged checkpoint")
     if not model.base and model.merged is None:
         return resolve_endpoint(engine.endpoint)
     # In which dtype the server computes is its own affair, and so is the device of this machine.
-    return replace(resolve(model, merge, "cpu", say), dtype="")
+    return replace(resolve(model, merge, "cpu", say, served=True), dtype="")
 
 
 def resolve_endpoint(endpoint: EndpointConfig, served: str | None = None) -> Checkpoint:
@@ -106,12 +117,13 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return "bfloat16" if device.startswith("cuda") or (device == "auto" and cuda_device_count()) else "float32"
 
 
-def _given_merged(model: ModelConfig, merge: MergeConfig, merged: str) -> Path:
+def _given_merged(model: ModelConfig, merge: MergeConfig, merged: str, served: bool) -> Path:
     if model.adapters:
         raise CheckpointError("model.merged holds its adapters already; give model.merged or model.adapters, not both")
     if merge.enabled:
         raise CheckpointError("merge.enabled is set and model.merged is merged already; give one of the two")
     path = _checkpoint(merged, "model.merged")
+    check_loadable(path, served=served)
     if model.base:
         check_alignment(_checkpoint(model.base, "model.base"), path)
     return path

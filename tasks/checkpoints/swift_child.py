@@ -25,4 +25,7 @@ def die_with(parent: int) -> None:
 
 if __name__ == "__main__":
     die_with(int(sys.argv.pop(1)))
+    from swift.model.register import ModelLoader
+
+    ModelLoader.default_trust_remote_code = False  # ms-swift has no setting for it
     runpy.run_module("swift.cli.export", run_name="__main__", alter_sys=True)

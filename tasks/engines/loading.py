@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
-    AutoProcessor,
     BitsAndBytesConfig,
     GenerationConfig,
+    Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
 )
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from configs.parts import ModelConfig
-from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing, EngineUnavailable
-
-LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
-"""What the model libraries raise for a folder that they cannot load."""
+from tasks.engines.folders.adapters import adapter_refusals
+from tasks.engines.folders.admission import check_weights, check_words
+from tasks.engines.folders.code import check_code
+from tasks.engines.folders.content import end_tokens as said_ends
+from tasks.engines.folders.fit import differences
+from tasks.engines.folders.words import template_in_force
+from tasks.records.errors import (
+    CheckpointError,
+    DeviceOutOfMemory,
+    EngineError,
+    EngineMissing,
+    EngineUnavailable,
+    FieldcheckError,
+)
 
 _UNQUANTISED = ["visual", "lm_head"]
 """Modules that keep the configured dtype: small text in a photo is lost first when the vision tower is rounded, and the
@@ -94,12 +105,36 @@ def quantisation_config(quantisation: str, dtype: torch.dtype) -> BitsAndBytesCo
     return None
 
 
+@contextmanager
+def loading(what: str, device: torch.device | None = None) -> Iterator[None]:
+    """Translates whatever the model libraries raise for a folder that they cannot load; `what` names it.
+
+    Raises CheckpointError, EngineMissing, EngineUnavailable and DeviceOutOfMemory.
+    """
+    try:
+        yield
+    except FieldcheckError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise DeviceOutOfMemory(f"{what} does not fit on {device}: {error}") from error
+    except torch.AcceleratorError as error:
+        raise EngineUnavailable(f"{device} failed while {what} was loaded onto it: {error}") from error
+    except ImportError as error:
+        raise EngineMissing(f"{what} cannot be loaded, a package is missing: {error}") from error
+    except Exception as error:
+        raise CheckpointError(f"{what} cannot be loaded: {error or type(error).__name__}") from error
+
+
 def load_processor(checkpoint: str) -> Any:
     """The checkpoint's own `Qwen3VLProcessor`, padding on the left. Raises CheckpointError."""
-    try:
-        processor = AutoProcessor.from_pretrained(checkpoint, local_files_only=True)
-    except LOAD_ERRORS as error:
-        raise CheckpointError(f"the processor of {checkpoint} cannot be loaded: {error}") from error
+    folder = Path(checkpoint)
+    check_words(folder)
+    with loading(f"the processor of {checkpoint}"):
+        processor = Qwen3VLProcessor.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
+    template = template_in_force(folder)
+    processor.chat_template = (
+        None if template is None else template[1]
+    )  # transformers' own choice leaves out some files
     processor.tokenizer.padding_side = "left"
     return processor
 
@@ -107,7 +142,8 @@ def load_processor(checkpoint: str) -> Any:
 def load_model(checkpoint: str, adapters: Sequence[str], model: ModelConfig, device: torch.device) -> Any:
     """The model in evaluation mode, adapters active together. Raises CheckpointError, DeviceOutOfMemory, EngineError.
 
-    A checkpoint that lacks weights is refused: transformers would make them up.
+    A checkpoint that lacks weights is refused: transformers would make them up. So is an adapter whose weights are not
+    those that PEFT has places for: it would leave them out.
     """
     check_quantisation(model.quantisation, device)
     return load_weights(checkpoint, adapters, model, device)
@@ -116,16 +152,21 @@ def load_model(checkpoint: str, adapters: Sequence[str], model: ModelConfig, dev
 def load_weights(checkpoint: str, adapters: Sequence[str], model: ModelConfig, device: torch.device) -> Any:
     """`load_model` without asking whether quantised weights can run here."""
     transformers_logging.disable_progress_bar()  # it would write over ours
+    check_weights(Path(checkpoint))
+    for adapter in adapters:
+        check_own(adapter)
     dtype = pick_dtype(model.dtype, device)
     quantised = quantisation_config(model.quantisation, dtype)
     # Quantised weights are made on their device and cannot be moved there.
     placed: dict[str, Any] = {} if quantised is None else {"quantization_config": quantised, "device_map": {"": device}}
-    try:
+    with loading(checkpoint, device):
         loaded, info = Qwen3VLForConditionalGeneration.from_pretrained(
             checkpoint,
             dtype=dtype,
             attn_implementation=pick_attention(model.attention, device, dtype),
             local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
             output_loading_info=True,
             **placed,
         )
@@ -134,23 +175,27 @@ def load_weights(checkpoint: str, adapters: Sequence[str], model: ModelConfig, d
             raise CheckpointError(
                 f"{checkpoint} lacks {len(missing)} weights, such as {missing[0]}; copy the checkpoint again"
             )
-        loaded.generation_config = plain_generation(loaded.generation_config)
+        loaded.generation_config = plain_generation(loaded.generation_config, checkpoint)
         for index, adapter in enumerate(adapters):
             loaded = _with_adapter(loaded, adapter, f"adapter_{index}")
         if adapters:
             loaded.base_model.set_adapter([f"adapter_{index}" for index in range(len(adapters))])
         return (loaded if quantised is not None else loaded.to(device)).eval()
-    except torch.OutOfMemoryError as error:
-        raise DeviceOutOfMemory(f"{checkpoint} does not fit on {device}: {error}") from error
-    except torch.AcceleratorError as error:
-        raise EngineUnavailable(f"{device} failed while {checkpoint} was loaded onto it: {error}") from error
-    except LOAD_ERRORS as error:
-        raise CheckpointError(f"{checkpoint} cannot be loaded: {error}") from error
 
 
-def plain_generation(own: GenerationConfig) -> GenerationConfig:
-    """The checkpoint's generation config without its sampling defaults, which must not leak into a request."""
-    return GenerationConfig(eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id, do_sample=False)
+def check_own(adapter: str) -> None:
+    """Raises CheckpointError for an adapter that must not or cannot be loaded, whatever it is for."""
+    for line in adapter_refusals(Path(adapter)):
+        raise CheckpointError(f"adapter {adapter} cannot be loaded: {line}")
+
+
+def plain_generation(own: GenerationConfig, checkpoint: str) -> GenerationConfig:
+    """The checkpoint's generation config without its sampling defaults, which must not leak into a request; an answer
+    ends where the checkpoint's folder says. Raises CheckpointError."""
+    said = said_ends(Path(checkpoint))
+    if said is None:
+        raise CheckpointError(f"{checkpoint} names no eos_token_id, so no answer would end; copy it from the base")
+    return GenerationConfig(eos_token_id=said.facts["eos_token_id"], pad_token_id=own.pad_token_id, do_sample=False)
 
 
 def end_tokens(generation: GenerationConfig) -> frozenset[int]:
@@ -161,11 +206,10 @@ def end_tokens(generation: GenerationConfig) -> frozenset[int]:
 
 def own_length(checkpoint: str) -> int:
     """Most tokens of one request by the checkpoint's own config. Raises CheckpointError."""
-    try:
-        config = AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+    check_code(Path(checkpoint))
+    with loading(f"the config of {checkpoint}"):
+        config = Qwen3VLConfig.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
         return int(config.text_config.max_position_embeddings)
-    except (*LOAD_ERRORS, AttributeError) as error:
-        raise CheckpointError(f"the config of {checkpoint} cannot be loaded: {error}") from error
 
 
 def longest_request(model: ModelConfig, own: int) -> int:
@@ -174,10 +218,17 @@ def longest_request(model: ModelConfig, own: int) -> int:
 
 
 def _with_adapter(model: Any, adapter: str, name: str) -> Any:
-    try:
+    with loading(f"adapter {adapter}"):
         if isinstance(model, PeftModel):
             model.load_adapter(adapter, adapter_name=name, is_trainable=False)
-            return model
-        return PeftModel.from_pretrained(model, adapter, adapter_name=name, is_trainable=False)
-    except LOAD_ERRORS as error:
-        raise CheckpointError(f"adapter {adapter} does not fit the checkpoint: {error}") from error
+        else:
+            model = PeftModel.from_pretrained(model, adapter, adapter_name=name, is_trainable=False)
+    check_loaded(model, name, adapter)
+    return model
+
+
+def check_loaded(model: Any, name: str, adapter: str) -> None:
+    """Raises CheckpointError if weights of an adapter that was loaded found no place, or places found no weights."""
+    wrong = list(differences(model, name, Path(adapter)))
+    if wrong:
+        raise CheckpointError(f"adapter {adapter} does not fit the checkpoint: {'; '.join(wrong)}")

@@ -22,7 +22,7 @@ from transformers import LogitsProcessorList
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.engines.answers import Answer, Pieces, Streamer, completion, read_answer
-from tasks.engines.loading import LOAD_ERRORS, load_processor, longest_request, own_length, pick_device
+from tasks.engines.loading import load_processor, longest_request, own_length, pick_device
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
@@ -30,7 +30,7 @@ from tasks.engines.protocol import Failure, FinishReason, Request, Result, Resul
 from tasks.engines.running import Batches, device_errors
 from tasks.engines.sampling import RowSampling, request_seed
 from tasks.engines.swift_loading import open_swift
-from tasks.records.errors import CheckpointError, EngineError
+from tasks.records.errors import CheckpointError, EngineError, FieldcheckError
 
 _AHEAD = 4
 """Batches handed over at once to a back end that makes batches itself."""
@@ -139,7 +139,9 @@ class SwiftEngine:
         try:
             with device_errors(self._device, lambda: rows):
                 yield
-        except LOAD_ERRORS as error:
+        except FieldcheckError:
+            raise
+        except Exception as error:  # whatever a back end raises
             raise EngineError(f"{self.name} failed on {len(rows)} photos: {error}") from error
 
     def _infer_request(self, row: Ready) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,21 +16,24 @@ from transformers.utils import logging as transformers_logging
 
 from configs.parts import EngineConfig, ModelConfig
 from configs.preflight_model import SERVERS
+from tasks.engines.folders.admission import check_loadable
+from tasks.engines.folders.files import ADAPTER_CONFIG, read_json
+from tasks.engines.folders.weights import strays
 from tasks.engines.loading import (
-    LOAD_ERRORS,
+    check_loaded,
+    check_own,
     check_quantisation,
+    loading,
     pick_attention,
     pick_device,
     pick_dtype,
     plain_generation,
     quantisation_config,
 )
-from tasks.records.errors import CheckpointError, DeviceOutOfMemory, EngineError, EngineMissing
+from tasks.records.errors import CheckpointError, EngineError, EngineMissing
 
 MODEL_TYPE = "qwen3_vl"
 """ms-swift's name of the architecture. It cannot tell it from the folder of an adapter without ms-swift's own file."""
-
-_CODE_KEYS = ("auto_map", "custom_pipelines")
 
 
 def open_swift(
@@ -43,30 +44,26 @@ def open_swift(
     Raises CheckpointError, DeviceOutOfMemory, EngineError, and EngineMissing when a package is not installed.
     """
     _check_packages(engine.backend)
-    folders = [_local(folder) for folder in (checkpoint, *adapters)]
+    folders = [str(_local(folder)) for folder in (checkpoint, *adapters)]
+    _check_folders(folders, engine.backend)
     place = pick_device(device)
     dtype = pick_dtype(model.dtype, place)
     if engine.backend != "transformers":
         _check_server_back_end(engine.backend, device, model, adapters)
     common = {"model_type": MODEL_TYPE, "torch_dtype": dtype, "use_hf": True}
-    try:
-        with _quiet():
-            if engine.backend == "transformers":
-                return _transformers(folders, place, model, engine, common)
-            return _server(folders, engine, most, common)
-    except torch.OutOfMemoryError as error:
-        raise DeviceOutOfMemory(f"{checkpoint} does not fit on {place}: {error}") from error
-    except (ImportError, PackageNotFoundError) as error:
-        raise EngineMissing(f"ms-swift's back end {engine.backend} lacks a package: {error}") from error
-    except LOAD_ERRORS as error:
-        raise CheckpointError(f"ms-swift cannot load {checkpoint} with {engine.backend}: {error}") from error
+    with loading(f"{checkpoint}, by ms-swift with {engine.backend},", place), _quiet():
+        if engine.backend == "transformers":
+            return _transformers(folders, place, model, engine, common)
+        return _server(folders, engine, most, common)
 
 
 def _transformers(
     folders: list[str], place: torch.device, model: ModelConfig, engine: EngineConfig, common: dict[str, Any]
 ) -> Any:
     from swift.infer_engine import TransformersEngine
+    from swift.model.register import ModelLoader
 
+    ModelLoader.default_trust_remote_code = False  # ms-swift has no setting for it
     check_quantisation(model.quantisation, place)
     names = [f"adapter_{index}" for index in range(len(folders) - 1)]
     loaded = TransformersEngine(
@@ -77,12 +74,15 @@ def _transformers(
         attn_impl=pick_attention(model.attention, place, common["torch_dtype"]),
         device_map=str(place),
         quantization_config=quantisation_config(model.quantisation, common["torch_dtype"]),
+        model_kwargs={"use_safetensors": True},
         **common,
     )
+    for name, adapter in zip(names, folders[1:], strict=True):
+        check_loaded(loaded.model, name, adapter)
     if names:
         loaded.model.base_model.set_adapter(names)
     # What ms-swift leaves open in a request it takes from here.
-    loaded.generation_config = plain_generation(loaded.model.generation_config)
+    loaded.generation_config = plain_generation(loaded.model.generation_config, folders[0])
     return loaded
 
 
@@ -134,28 +134,29 @@ def _check_server_back_end(backend: str, device: str, model: ModelConfig, adapte
         raise EngineError(f"back end {backend} cannot run {len(adapters)} adapters; merge them first (merge.enabled)")
 
 
-def _local(folder: str) -> str:
-    """The absolute path of a folder that holds no code. Anything else ms-swift would look for on a hub, or run."""
+def _local(folder: str) -> Path:
+    """The absolute path of a folder. Anything else ms-swift would look for on a hub."""
     path = Path(folder).resolve()
     if not path.is_dir():
         raise CheckpointError(f"{folder} is not a directory")
-    for file in sorted(path.glob("*.json")):
-        if file.name.endswith("config.json") and any(key in _json(file) for key in _CODE_KEYS):
-            raise CheckpointError(f"{file} asks for code of its own, which ms-swift would run; use a plain checkpoint")
-    return str(path)
+    return path
+
+
+def _check_folders(folders: list[str], backend: str) -> None:
+    """Raises CheckpointError before ms-swift, which trusts every folder, sees one that it must not."""
+    served = backend != "transformers"
+    check_loadable(Path(folders[0]), served=served)
+    for adapter in folders[1:]:
+        check_own(adapter)
+    more = strays(Path(folders[0])) if served else []
+    if more:
+        raise CheckpointError(f"{folders[0]} also holds {more[0]}, which {backend} may load too; move it elsewhere")
 
 
 def _rank(adapter: str) -> int:
     """The LoRA rank to make room for: vLLM knows powers of two from 8 on."""
-    rank = int(_json(Path(adapter) / "adapter_config.json").get("r", 16))
+    rank = int((read_json(Path(adapter) / ADAPTER_CONFIG) or {}).get("r", 16))
     return max(8, 1 << (rank - 1).bit_length())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from tasks.checkpoints.exported import carry_over, check_export
-from tasks.checkpoints.weights import read_weights
+from tasks.checkpoints.exported import carry_over, check_changed, check_export
+from tasks.engines.folders.weights import read_weights
 from tasks.records.errors import MergeFailed
+from tests.builders import make_checkpoint
 from tests.demo import Demo
 from tests.tasks.checkpoints.conftest import Copy, change
 
@@ -43,3 +47,13 @@ def test_an_export_that_is_something_else_is_refused(demo: Demo, copy: Copy, dam
         weights.write_bytes((base / "model.safetensors").read_bytes()[:1_000_000])
     with pytest.raises(MergeFailed, match=wanted):
         check_export(read_weights(base), base, made)
+
+
+def test_a_merge_that_is_its_base_byte_for_byte_is_refused(tmp_path: Path) -> None:
+    base, made = make_checkpoint(tmp_path / "base"), make_checkpoint(tmp_path / "made")
+    with pytest.raises(MergeFailed, match=r"the merge changes nothing: .* `fieldcheck inspect"):
+        check_changed(base, made)
+    with (made / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    check_changed(base, made)

@@ -23,7 +23,8 @@ from tests.tasks.checkpoints.processes import ROOT
 def test_a_base_is_described_by_its_files(demo: Demo) -> None:
     found = inspect(Path(demo.checkpoint))
     config = json.loads(Path(demo.checkpoint, "config.json").read_text(encoding="utf-8"))
-    assert (found.kind, found.warnings, found.misaligned, found.adapter, found.merge) == ("base", [], None, None, None)
+    assert (found.kind, found.misaligned, found.adapter, found.merge) == ("base", None, None, None)
+    assert (found.refused, found.warnings) == ([], [])
     assert found.fingerprint == fingerprint(demo.checkpoint)
     assert found.architecture == "Qwen3VLForConditionalGeneration"
     assert found.bytes == Path(demo.checkpoint, "model.safetensors").stat().st_size
@@ -47,7 +48,8 @@ def test_a_base_is_described_by_its_files(demo: Demo) -> None:
 
 def test_an_adapter_is_described_with_its_rank(demo: Demo) -> None:
     found = inspect(Path(demo.adapter), Path(demo.checkpoint))
-    assert (found.kind, found.warnings, found.misaligned, found.language) == ("adapter", [], [], None)
+    assert (found.kind, found.refused, found.warnings) == ("adapter", [], [])
+    assert (found.misaligned, found.language) == ([], None)
     assert found.adapter is not None
     config = json.loads(Path(demo.adapter, "adapter_config.json").read_text(encoding="utf-8"))
     for name in ("peft_type", "r", "lora_alpha", "target_modules"):
@@ -56,7 +58,7 @@ def test_an_adapter_is_described_with_its_rank(demo: Demo) -> None:
 
 def test_a_merged_checkpoint_is_described_with_its_making(demo: Demo, merging: Merging) -> None:
     found = inspect(merging.folder, Path(demo.checkpoint))
-    assert (found.kind, found.warnings, found.misaligned) == ("merged", [], [])
+    assert (found.kind, found.refused, found.warnings, found.misaligned) == ("merged", [], [], [])
     assert found.merge is not None
     assert found.merge["parity"]["photos"] == 4
     assert found.fingerprint == merging.merged.fingerprint
@@ -89,30 +91,28 @@ def test_differences_from_the_base_are_listed(demo: Demo, copy: Copy) -> None:
         "chat_template.jinja: is missing, the base has a chat template",
         f"preprocessor_config.json: size.longest_edge {own + 1024}, base {own}",
     ]
-    assert found.warnings == [
+    assert found.refused == [
         "chat_template.jinja is missing; copy it from the base",
         *(f"not the base's: {line}" for line in found.misaligned),
     ]
-    assert found.lines()[-3:] == [f"warning: {line}" for line in found.warnings]
+    assert found.lines()[-3:] == [f"refused: {line}" for line in found.refused]
 
 
-def test_what_is_damaged_or_missing_is_a_warning(demo: Demo, copy: Copy) -> None:
+def test_all_that_is_damaged_or_missing_is_told_at_once(demo: Demo, copy: Copy) -> None:
     folder = copy(demo.checkpoint)
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").write_bytes(weights[:1_000_000])
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
-    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-2.safetensors"}}')
     (folder / "tokenizer.json").unlink()
     (folder / "preprocessor_config.json").write_text('{"patch_size": "wide"}')
     change(folder / "config.json", auto_map={"AutoModel": "mine.Model"})
-    told = "\n".join(inspect(folder).warnings)
+    told = "\n".join(inspect(folder).lines())
     for wanted in (
         f"model.safetensors: should be {len(weights)} bytes and is 1000000; copy it again",
-        "model.safetensors.index.json: names model-2.safetensors, which is not there",
         "pytorch_model.bin: such weights are pickles",
         "tokenizer.json is missing; copy it from the base",
-        "config.json: names code of its own",
+        "config.json names code of its own",
         "image cannot be told: ",
     ):
         assert wanted in told
@@ -124,7 +124,7 @@ def test_no_content_of_a_small_file_stops_it(demo: Demo, copy: Copy, name: str, 
     folder = copy(demo.checkpoint)
     (folder / name).write_bytes(content)
     found = inspect(folder, Path(demo.checkpoint))
-    assert found.warnings or found.misaligned
+    assert found.refused
 
 
 def test_a_merge_whose_files_changed_is_a_warning(merging: Merging, copy: Copy) -> None:
@@ -135,12 +135,28 @@ def test_a_merge_whose_files_changed_is_a_warning(merging: Merging, copy: Copy) 
 
 def test_a_folder_that_only_looks_like_a_checkpoint_is_told(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "one")
+    (folder / "model.safetensors").write_bytes(b"weights")
     found = inspect(folder)
     assert (found.kind, found.parameters) == ("base", 0)
-    assert any(line.startswith("model.safetensors: ") for line in found.warnings)
+    assert any(line.startswith("model.safetensors: ") for line in found.refused)
     (folder / "model.safetensors").unlink()
-    assert "there are no *.safetensors" in inspect(folder).warnings
+    assert "there is no model.safetensors" in inspect(folder).refused
     assert inspect(folder).fingerprint is None
+
+
+def test_answers_end_where_the_engines_end_them(demo: Demo, copy: Copy) -> None:
+    """Of a checkpoint whose generation_config.json names no end, transformers alone would know none."""
+    from transformers import GenerationConfig
+
+    from tasks.engines.loading import end_tokens, plain_generation
+
+    folder = copy(demo.checkpoint)
+    content = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    content.pop("eos_token_id")
+    (folder / "generation_config.json").write_text(json.dumps(content))
+    own = GenerationConfig.from_pretrained(folder)
+    assert own.eos_token_id is None
+    assert end_tokens(plain_generation(own, str(folder))) == {*(inspect(folder).ends or ())} == {151645}
 
 
 def test_what_is_no_checkpoint_at_all_is_an_error(demo: Demo, tmp_path: Path) -> None:

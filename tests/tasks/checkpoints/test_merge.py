@@ -21,7 +21,7 @@ from configs.parts import MergeConfig, ModelConfig
 from tasks.checkpoints.fingerprint import fingerprint
 from tasks.checkpoints.marker import MARKER, read_record
 from tasks.checkpoints.merge import merge
-from tasks.checkpoints.weights import read_weights
+from tasks.engines.folders.weights import read_weights
 from tasks.records.errors import CheckpointError, CheckpointMisaligned, MergeFailed, ParityTooLow
 from tests.demo import Demo
 from tests.merging import Merging
@@ -127,8 +127,18 @@ def swift_that_does(monkeypatch: pytest.MonkeyPatch, wanted: Any) -> None:
 def test_an_export_without_the_adapter_is_noticed_and_not_kept(
     merging: Merging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swift_that_does(monkeypatch, shutil.copytree)
     config = merging.config.model_copy(update={"root": str(tmp_path), "probes": 8, "min_parity": 1.0})
+    swift_that_does(monkeypatch, shutil.copytree)
+    with pytest.raises(MergeFailed, match="the merge changes nothing: every weight of "):
+        merge(merging.model, config, "cpu", silent)
+
+    def nearly(base: Path, target: Path) -> None:
+        shutil.copytree(base, target)
+        with (target / "model.safetensors").open("r+b") as file:
+            file.seek(-4, os.SEEK_END)
+            file.write(bytes(4))
+
+    swift_that_does(monkeypatch, nearly)
     with pytest.raises(ParityTooLow, match=r"the first difference is .* from character"):
         merge(merging.model, config, "cpu", silent)
     assert visible(tmp_path) == []

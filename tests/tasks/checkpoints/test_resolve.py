@@ -17,6 +17,7 @@ from tasks.records.errors import CheckpointError, CheckpointMisaligned
 from tests.builders import make_adapter, make_checkpoint
 from tests.demo import Demo
 from tests.merging import Merging
+from tests.tasks.checkpoints.adapter_zoo import make_lora as trained_lora
 from tests.tasks.checkpoints.conftest import Copy
 from tests.tasks.checkpoints.processes import ROOT
 
@@ -34,8 +35,7 @@ def test_paths_become_absolute_and_digests_keep_the_order_of_adapters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_checkpoint(tmp_path / "base")
-    one, two = make_lora(tmp_path / "one"), make_lora(tmp_path / "two")
-    (two / "adapter_model.safetensors").write_bytes(b"other")
+    one, two = trained_lora(tmp_path / "one", folder), trained_lora(tmp_path / "two", folder, lora_alpha=16)
     monkeypatch.chdir(tmp_path)
     found = resolve(ModelConfig(base="base", adapters=("two", "./one")), NO_MERGE, "cpu")
     assert (found.path, found.adapters) == (str(folder), (str(two), str(one)))
@@ -93,7 +93,8 @@ def test_adapters_are_merged_first_if_that_is_asked(merging: Merging) -> None:
 
 def test_a_merged_checkpoint_with_another_template_is_refused(demo: Demo, copy: Copy) -> None:
     folder = copy(demo.checkpoint)
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    with (folder / "chat_template.jinja").open("a") as file:
+        file.write("\n")
     with pytest.raises(CheckpointMisaligned) as caught:
         resolve(ModelConfig(base=demo.checkpoint, merged=str(folder)), NO_MERGE, "cpu")
     assert caught.value.files == ("chat_template.jinja",)

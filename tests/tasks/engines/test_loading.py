@@ -34,7 +34,7 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(demo: Demo, tmp_path: Path)
     gone = next(name for name in weights if "mlp" in name)
     del weights[gone]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="lacks 1 weights"):
+    with pytest.raises(CheckpointError, match=r"down_proj\.weight is not there"):
         load_model(str(tmp_path), [], ModelConfig(), CPU)
 
 
@@ -45,6 +45,30 @@ def test_broken_folders_are_checkpoint_errors(demo: Demo, tmp_path: Path) -> Non
         load_model(demo.checkpoint, [str(tmp_path)], ModelConfig(), CPU)
     with pytest.raises(CheckpointError, match="config"):
         own_length(str(tmp_path))
+
+
+def test_weights_are_never_a_pickle(demo: Demo, tmp_path: Path) -> None:
+    """Another safetensors file beside it does not make a pickle what is loaded."""
+    for path in Path(demo.checkpoint).iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    torch.save(load_file(Path(demo.checkpoint) / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    save_file({"a": torch.zeros(1)}, tmp_path / "dummy.safetensors")
+    with pytest.raises(CheckpointError, match=r"there is no model\.safetensors, only dummy\.safetensors, pyt"):
+        load_model(str(tmp_path), [], ModelConfig(), CPU)
+
+
+def test_an_adapter_is_never_a_pickle_and_never_the_base_alone(demo: Demo, tmp_path: Path) -> None:
+    """PEFT loads a pickle where there are no safetensors, and leaves out without a word what has no place."""
+    (tmp_path / "adapter_config.json").write_bytes((Path(demo.adapter) / "adapter_config.json").read_bytes())
+    weights = load_file(Path(demo.adapter) / "adapter_model.safetensors")
+    torch.save(weights, tmp_path / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match=r"only adapter_model\.bin: never loaded"):
+        load_model(demo.checkpoint, [str(tmp_path)], ModelConfig(), CPU)
+    renamed = {name.replace("model.language_model.layers", "model.layers"): value for name, value in weights.items()}
+    save_file(renamed, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError, match=r"56 of 56 weights have no place in the base, such as .*model\.layers"):
+        load_model(demo.checkpoint, [str(tmp_path)], ModelConfig(), CPU)
 
 
 def test_device_dtype_and_attention_on_a_cpu() -> None:

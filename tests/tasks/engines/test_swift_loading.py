@@ -52,15 +52,27 @@ def test_a_checkpoint_with_code_of_its_own_is_refused(demo: Demo, tmp_path: Path
     config = json.loads((Path(demo.checkpoint) / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoModel": "modeling.Model"}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="asks for code of its own"):
+    with pytest.raises(CheckpointError, match="names code of its own"):
         opened(str(tmp_path))
+
+
+def test_code_that_generates_is_never_run(demo: Demo, tmp_path: Path) -> None:
+    """ms-swift trusts every folder, and transformers then runs what lies in `custom_generate`."""
+    for path in Path(demo.checkpoint).iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "custom_generate").mkdir()
+    code = f"open({str(tmp_path / 'ran')!r}, 'w')\ndef generate(model, **more): return model\n"
+    (tmp_path / "custom_generate" / "generate.py").write_text(code)
+    with pytest.raises(CheckpointError, match="custom_generate holds code of its own"):
+        opened(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_without_weights_is_a_checkpoint_error(demo: Demo, tmp_path: Path) -> None:
     for path in Path(demo.checkpoint).iterdir():
         if path.suffix != ".safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(CheckpointError, match="cannot load"):
+    with pytest.raises(CheckpointError, match=r"there is no model\.safetensors"):
         opened(str(tmp_path))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Literal
 
 from tasks.records.errors import CheckpointError
@@ -37,6 +38,13 @@ SPOKEN = (
 )
 """Files beside weights and config.json that decide what a checkpoint reads and writes."""
 
+INDEX = "model.safetensors.index.json"
+LFS_POINTER = "version https://git-lfs.github.com/spec/"
+
+_MOST_SMALL = 4 * 2**20
+_MOST_BYTES = {TOKENIZER: 64 * 2**20, "vocab.json": 64 * 2**20, "merges.txt": 64 * 2**20, INDEX: 64 * 2**20}
+_DEEPEST = 64
+
 Kind = Literal["adapter", "checkpoint"]
 
 
@@ -60,19 +68,37 @@ def kind_of(folder: Path) -> Kind:
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a file, any line ending as `\\n`; None if there is no such file. Raises CheckpointError."""
+    """The text of a file, any line ending as `\\n`; None if there is no such file. Raises CheckpointError.
+
+    A file that is larger than such files are, that is no plain file, that begins with a byte order mark, or that is Git
+    LFS's pointer to a file is an error: what would be loaded is something else.
+    """
+    most = _MOST_BYTES.get(path.name, _MOST_SMALL)
     try:
-        return path.read_text(encoding="utf-8")
+        stat = path.stat()
+        if stat.st_size > most:
+            raise CheckpointError(f"{path} has {stat.st_size} bytes, at most {most} are read; copy it again")
+        if not (S_ISREG(stat.st_mode) or S_ISDIR(stat.st_mode)):
+            raise CheckpointError(f"{path} is no plain file; copy it again")
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path} is not UTF-8: {error.reason} at byte {error.start}; copy it again") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; copy it again") from error
+    if text.startswith("\ufeff"):
+        raise CheckpointError(f"{path} begins with a byte order mark; save it as UTF-8 without one")
+    if text.startswith(LFS_POINTER):
+        raise CheckpointError(f"{path} is a Git LFS pointer and not the file; run git lfs pull where it was cloned")
+    return text
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None if there is no such file. Raises CheckpointError."""
+    """The JSON object in a file; None if there is no such file. Raises CheckpointError.
+
+    Values are nested at most 64 deep, so that whoever walks through them needs no bound of its own.
+    """
     text = read_text(path)
     if text is None:
         return None
@@ -82,12 +108,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise CheckpointError(f"{path} is not JSON: {error}; copy it again") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object; copy it again")
+    if is_deep(value):
+        raise CheckpointError(f"{path} is nested more than {_DEEPEST} deep; copy it again")
     return value
 
 
-def brings_code(folder: Path) -> str | None:
-    """The file that asks for code of the folder's own to be run, if one does."""
-    for name in (CONFIG, TOKENIZER_CONFIG, PREPROCESSOR, PROCESSOR, VIDEO_PREPROCESSOR, GENERATION):
-        if "auto_map" in (read_json(folder / name) or {}):
-            return name
-    return None
+def is_deep(value: Any) -> bool:
+    """Whether a value from JSON is nested deeper than a checkpoint's files are."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True

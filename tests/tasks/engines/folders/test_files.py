@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tasks.checkpoints.folder import as_folder, brings_code, kind_of, read_json, read_text
+from tasks.engines.folders.files import as_folder, is_deep, kind_of, read_json, read_text
 from tasks.records.errors import CheckpointError
+from tests.builders import examples
 
 
 def test_a_path_that_is_no_folder_is_refused_with_its_whole_name(
@@ -47,9 +50,36 @@ def test_a_file_that_is_not_there_is_none_and_a_bad_one_an_error(tmp_path: Path)
         read_text(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "processor_config.json"])
-def test_code_of_its_own_is_noticed(tmp_path: Path, name: str) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    assert brings_code(tmp_path) is None
-    (tmp_path / name).write_text(json.dumps({"auto_map": {"AutoModel": "modeling.Model"}}))
-    assert brings_code(tmp_path) == name
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"\xef\xbb\xbf{}", "begins with a byte order mark; save it as UTF-8 without one"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
+            "is a Git LFS pointer and not the file",
+        ),
+        (b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}", "is nested more than 64 deep"),
+        (b'{"a": "' + b"x" * 2**22 + b'"}', r"has \d+ bytes, at most 4194304 are read"),
+    ],
+)
+def test_a_file_that_a_loader_would_stumble_over_is_told_for_what_it_is(
+    tmp_path: Path, content: bytes, wanted: str
+) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=wanted):
+        read_json(tmp_path / "config.json")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(CheckpointError, match="is no plain file"):
+        read_json(tmp_path / "config.json")
+
+
+@examples()
+@given(st.lists(st.recursive(st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))))
+def test_what_is_made_by_hand_is_not_deep_and_what_is_wrapped_often_is(value: object) -> None:
+    assert not is_deep(value)
+    for _ in range(65):
+        value = {"inner": value} if isinstance(value, list) else [value]
+    assert is_deep(value)

@@ -13,7 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tasks.checkpoints.folder import (
+from tasks.engines.folders.files import (
     CONFIG,
     GENERATION,
     LEGACY_TEMPLATE,
@@ -98,9 +98,11 @@ def image_processor(folder: Path) -> Said | None:
     file, given = (PROCESSOR, nested) if isinstance(nested, dict) else (PREPROCESSOR, read_json(folder / PREPROCESSOR))
     if given is None:
         return None
-    size = {**_IMAGE_SIZE, **(given["size"] if isinstance(given.get("size"), dict) else {})}
+    size = dict(_IMAGE_SIZE if given.get("size") is None else given["size"])
     for edge, old in (("shortest_edge", "min_pixels"), ("longest_edge", "max_pixels")):
-        size[edge] = given[old] if given.get(old) is not None else size[edge]
+        size[edge] = given[old] if given.get(old) is not None else size.get(edge)
+        if type(size[edge]) is not int or size[edge] < 1:
+            raise ValueError(f"size must give shortest_edge and longest_edge in pixels, and {edge} is {size[edge]!r}")
     facts = {name: default if given.get(name) is None else given[name] for name, default in _IMAGE_DEFAULTS.items()}
     facts |= {f"size.{edge}": size[edge] for edge in _IMAGE_SIZE}
     return Said(file, facts)
@@ -136,14 +138,20 @@ def special_tokens(folder: Path) -> Said | None:
 
 @_understood
 def end_tokens(folder: Path) -> Said | None:
-    """Ids of the tokens that end an answer, sorted."""
+    """Ids of the tokens that end an answer, sorted; the engines stop at these. The first file that names any counts:
+    generation_config.json, config.json, and the tokenizer's own end."""
     for file, content in ((GENERATION, read_json(folder / GENERATION)), (CONFIG, read_json(folder / CONFIG))):
         text = (content or {}).get("text_config")
         for part in (content or {}, text if isinstance(text, dict) else {}):
             ends = part.get("eos_token_id")
-            if ends is not None:
-                return Said(file, {"eos_token_id": sorted(ends) if isinstance(ends, list) else [ends]})
-    return None
+            if ends is not None and ends != []:
+                listed = ends if isinstance(ends, list) else [ends]
+                if any(type(end) is not int or end < 0 for end in listed):
+                    raise ValueError(f"eos_token_id is {ends!r} in {file}")
+                return Said(file, {"eos_token_id": sorted(set(listed))})
+    special, words = special_tokens(folder), vocabulary(folder)
+    end = None if special is None or words is None else words.facts["tokens"].get(special.facts["eos_token"])
+    return None if special is None or type(end) is not int else Said(special.file, {"eos_token_id": [end]})
 
 
 def _whole_tokenizer(content: dict[str, Any]) -> dict[str, Any]:
