@@ -20,7 +20,6 @@ DEVICE ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 VLLM_PORT ?= 8000
 
 SITE ?= local
-GPUS ?= 1
 # The one port of server, deploy and worker. Given to make itself, it counts for more than an exported PREFECT_API_URL.
 PORT ?= $(or $(PREFECT_SERVER_API_PORT),4200)
 SERVER_AT := $(if $(filter command line,$(origin PORT)),env -u PREFECT_API_URL )PREFECT_SERVER_API_PORT=$(PORT)
@@ -50,8 +49,8 @@ server: $(READY) ## a Prefect server on port 4200 or PORT, SQLite under .prefect
 login: $(READY) ## the link into the UI of the server that runs
 	@$(SERVER_AT) $(BIN)/python -m infra.own_server --login
 
-deploy: $(READY) $(DEMO)/checkpoint ## work pool, limits, blocks, automations and deployments of SITE (local, gpu, docker, kubernetes)
-	@$(SERVER_AT) $(BIN)/python -m infra.as_client infra.deploy --site $(SITE) --gpus $(GPUS)
+deploy: $(READY) $(DEMO)/checkpoint ## what the files changed, for SITE (local, gpu, docker, kubernetes); RESET=1 undoes changes by hand
+	@$(SERVER_AT) $(BIN)/python -m infra.as_client infra.deploy $(if $(filter-out file,$(origin SITE)),--site $(SITE)) $(if $(GPUS),--gpus $(GPUS)) $(if $(RESET),--reset)
 
 worker: $(READY) ## a worker of SITE; one that dies is started again, Ctrl-C ends it
 	@$(SERVER_AT) $(BIN)/python -m infra.as_client --wait 600 infra.worker --pool $(SITE)

@@ -12,7 +12,6 @@ from prefect.automations import Automation
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
-from prefect.exceptions import ObjectNotFound
 
 from flows.healing import RESUMING
 from infra.deployments import HEARTBEAT_SECONDS
@@ -27,7 +26,15 @@ REMEMBERED = timedelta(days=7)
 """How long after it was scheduled, or began, a run that crashes is resumed at once."""
 STILL_CRASHED_AFTER = timedelta(minutes=5)
 OFTEN, OFTEN_IN = 4, timedelta(hours=1)
-"""Crashes of one run that people are told of; Prefect may report each twice."""
+"""Crashes of one run that people are told of; Prefect may report each twice, and count it again when its database was
+locked: they may be told after the first, but once an hour at most."""
+TOLD_ONCE_IN = timedelta(minutes=1)
+"""How long people are not told again of the same run.
+
+Prefect looks at an event for one automation after the other. When SQLite is locked at one of them it begins anew, up
+to four times, and each time an automation without such a time fires again. With one, its next time begins after the
+event, which is then too old for it. Two reports of the same failure, seconds apart, are one message too.
+"""
 LATE_FOR = timedelta(minutes=30)
 
 _RUN = "prefect.flow-run"
@@ -44,24 +51,6 @@ _EVERY_RUN: Match = {"prefect.resource.id": f"{_RUN}.*"}
 def automations(alert_block: UUID | None) -> list[Automation]:
     """All automations; those that tell people only if there is a notification block to do it with."""
     return [*_healing(), *(_telling(alert_block) if alert_block else [])]
-
-
-def deploy_automations(alert_block: UUID | None) -> list[str]:
-    """Create the automations, or bring those of the same name up to date; their names.
-
-    One that a person switched off stays off.
-    """
-    names = []
-    for automation in automations(alert_block):
-        try:
-            there = Automation.read(name=automation.name)
-        except (ObjectNotFound, ValueError):
-            automation.create()
-        else:
-            automation.id, automation.enabled = there.id, there.enabled
-            automation.update()
-        names.append(automation.name)
-    return names
 
 
 def _healing() -> list[Automation]:
@@ -112,7 +101,7 @@ def _telling(block: UUID) -> list[Automation]:
     waiting = "{{ flow_run.parameters.mission or flow_run.name }} of {{ deployment.name }}"
     failed = Automation(
         name="fieldcheck: tell of failed runs",
-        trigger=_on({f"{_RUN}.{name}" for name in ("Failed", "TimedOut")}, _EVERY_RUN, _DEPLOYED),
+        trigger=_on({f"{_RUN}.{name}" for name in ("Failed", "TimedOut")}, _EVERY_RUN, _DEPLOYED, within=TOLD_ONCE_IN),
         actions=[_message(block, f"Failed: {run}", f"{{{{ flow_run.state.message }}}}\n{page}")],
     )
     often = Automation(
@@ -134,7 +123,13 @@ def _telling(block: UUID) -> list[Automation]:
     )
     quarantined = Automation(
         name="fieldcheck: tell of much quarantine",
-        trigger=_on({MUCH_QUARANTINED}, {"prefect.resource.id": "fieldcheck.mission.*"}),
+        trigger=_on(
+            {MUCH_QUARANTINED},
+            {"prefect.resource.id": "fieldcheck.mission.*"},
+            # The event is a mission's: its next run is another matter.
+            for_each={"prefect.resource.id", "related:flow-run:prefect.resource.id"},
+            within=TOLD_ONCE_IN,
+        ),
         actions=[
             _message(
                 block,
@@ -155,12 +150,14 @@ def _on(
     after: set[str] | None = None,
     threshold: int = 1,
     within: timedelta = timedelta(0),
+    for_each: set[str] | None = None,
 ) -> EventTrigger:
-    """Every one of these events, of what it happens to; or each so many in a time; or one after each of others."""
+    """Fires on each event; with `threshold` and `within` on so many in a window, and then not again in it; with
+    `after` once for each preceding event. Counted apart for each resource, or for each value of `for_each`."""
     return EventTrigger(
         match=match,
         match_related=related or {},
-        for_each={"prefect.resource.id"},
+        for_each=for_each or {"prefect.resource.id"},
         after=after or set(),
         expect=expected,
         posture=Posture.Reactive,

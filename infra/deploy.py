@@ -1,8 +1,8 @@
 """`python -m infra.deploy --site local`: all that a Prefect server must know of Fieldcheck.
 
-Makes, if they are not there: work pool, its queue for runs that load a model, concurrency limit, the site's checkpoint
-and publish-target blocks, the alert block. What a person changed of them in the UI stays. Then it deploys
-`infra/prefect.yaml` and the automations.
+It writes what the files changed since the last deploy, and keeps what people changed on the server since
+(`infra/merging.py`); all faults are found before the first change. A deploy that fails or is killed half-way is
+completed by the next one.
 """
 
 from __future__ import annotations
@@ -11,94 +11,89 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 import httpx
-from prefect.blocks.core import Block
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
-from prefect_aws import AwsCredentials
 
-from blocks.model_checkpoint import ModelCheckpoint
-from blocks.publish_target import PublishTarget
+from blocks.schedules import check_schedules
 from blocks.server import has_shared_server
 from configs.errors import ConfigError
-from configs.missions import load_missions
-from configs.parts import ModelConfig
-from configs.settings import merge
-from configs.stage_a import StageAConfig
-from configs.stores import LocalLocation, parse_store_uri
-from infra.automations import deploy_automations
-from infra.deployments import PREFECT_FILE, select, write
-from infra.sites import ENGINE_QUEUE, SITES, Site, slots
+from configs.missions import Mission, load_missions
+from infra.memory import recall
+from infra.plan import Step, make_plan, nights
+from infra.server_automations import site_automations
+from infra.server_deployments import site_deployments
+from infra.site_blocks import alert_block, make_blocks, site_blocks
+from infra.sites import SITES, Site
+from infra.things import places
+from infra.wanted import Settings
 
 ROOT = Path(__file__).parents[1]
-PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
-ALERTS = "fieldcheck-alerts"
-"""Name of the notification block that automations tell people with."""
 
 
 def main() -> int:
-    """Command line; exit code 2 when something that it needs is missing."""
+    """Command line; exit code 2 when something that it needs is missing, 1 when a change failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--site", choices=SITES, default="local", help="where runs are executed")
-    parser.add_argument("--nights", choices=("on", "off"), help="whether cron schedules are active; off for local")
-    parser.add_argument("--gpus", type=int, default=1, metavar="N", help="GPUs of a machine of the site")
+    parser.add_argument("--site", choices=SITES, help="where runs are executed; as the last time, or local")
+    parser.add_argument(
+        "--nights", choices=("on", "off"), help="whether cron schedules are active; as the last time, or off for local"
+    )
+    parser.add_argument("--gpus", type=int, metavar="N", help="GPUs of a machine of the site; as the last time, or 1")
+    parser.add_argument("--reset", action="store_true", help="undo what people changed on the server since")
     options = parser.parse_args()
-    if options.gpus < 1 or (options.gpus > 1 and options.site == "local"):
-        return _complain(f"--gpus {options.gpus}: at least 1, and 1 for the site local, which runs on the CPU")
     if not has_shared_server():
         return _complain("set PREFECT_API_URL to a Prefect server; `make server` starts one on this machine")
-    site = SITES[options.site]
-    nights = options.nights or ("off" if site.name == "local" else "on")
     try:
-        deploy(site, nights == "on", options.gpus)
+        missions = load_missions()
+        check_schedules(missions)
+        with get_client(sync_client=True) as client:
+            return deploy(client, missions, options)
     except ConfigError as error:
         return _complain(str(error))
+    except PrefectHTTPStatusError as error:
+        return _complain(f"the Prefect server refused {error.request.method} {error.request.url}: {_reason(error)}")
     except httpx.HTTPError as error:
         url = get_current_settings().api.url
         return _complain(f"no Prefect server answers at {url} ({type(error).__name__}); `make server` starts one")
-    except subprocess.CalledProcessError as error:
-        return _complain(f"{' '.join(error.cmd[2:5])} failed, as told above")
+
+
+def deploy(client: SyncPrefectClient, missions: dict[str, Mission], options: argparse.Namespace) -> int:
+    """Everything, for one site; the exit code. Raises ConfigError for faults, before anything is changed."""
+    memory = recall(client)
+    site = SITES[options.site or memory.site or "local"]
+    settings = _settings(site, options, memory.settings.get(site.name, {}))
+    if settings.gpus < 1 or (settings.gpus > 1 and site.name == "local"):
+        return _complain(f"--gpus {settings.gpus}: at least 1, and 1 for the site local, which runs on the CPU")
+    blocks = site_blocks(site)
+    ground = places(site, settings.gpus)
+    things = [*ground, *site_deployments(client, site, settings, missions, version(), memory)]
+    plan = make_plan(client, things, memory, options.reset)
+    memory.begin({thing.name: thing.wanted for thing in things})
+    if memory.site not in (None, site.name):
+        _say(f"site         {site.name}: the missions run here from now on, and not at {memory.site}")
+    if not _write(client, plan[: len(ground)]):
+        return 1
+    make_blocks(client, site, blocks, _say)
+    alerts = alert_block(client, _say)
+    telling = make_plan(client, site_automations(alerts), memory, options.reset)
+    memory.begin({step.thing.name: step.thing.wanted for step in telling})
+    if not _write(client, [*plan[len(ground) :], *telling]):
+        return 1
+    memory.end(site.name, asdict(settings))
+    nights(plan, _say)
     return 0
 
 
-def deploy(site: Site, nights: bool, gpus: int) -> None:
-    """Everything, for one site. Raises ConfigError for faults in missions or profile, CalledProcessError if Prefect
-    refuses a deployment."""
-    missions = load_missions()
-    with get_client(sync_client=True) as client:
-        _make_pool(client, site)
-        _make_queue(client, site)
-        for name in slots(site.name, gpus):
-            _make_limit(client, name)
-        for kind in (ModelCheckpoint, PublishTarget, AwsCredentials):
-            kind.register_type_and_schema()
-        _make_blocks(client, site)
-        alerts = _alert_block(client)
-    # The committed file is that of one GPU.
-    file = PREFECT_FILE if gpus == 1 else PREFECT_FILE.with_name(f".prefect-{gpus}-gpus.yaml")
-    write(file, gpus)
-    variables = {
-        "FIELDCHECK_SITE": site.name,
-        "FIELDCHECK_SITE_PROFILE": site.profile,
-        "FIELDCHECK_NIGHTS": str(nights).lower(),
-        "FIELDCHECK_VERSION": version(),
-        "FIELDCHECK_IMAGE": os.environ.get("FIELDCHECK_IMAGE", "fieldcheck:gpu"),
-    }
-    names = [word for name in select(site.name, missions) for word in ("-n", name.partition("/")[2])]
-    command = [*PREFECT, "deploy", "--prefect-file", str(file.relative_to(ROOT)), *names]
-    # Prefect would write this machine's checkout into the deployments: each worker has its own.
-    _run(command, {name: value for name, value in os.environ.items() if name != "FIELDCHECK_HOME"} | variables)
-    for name in select(site.name, missions):
-        _say(f"deployment   {name}")
-    for name in deploy_automations(alerts):
-        _say(f"automation   {name}")
+def _settings(site: Site, options: argparse.Namespace, last: dict[str, Any]) -> Settings:
+    """What was asked for, else what was deployed to the site last, else the site's own."""
+    night = options.nights == "on" if options.nights else last.get("nights", site.name != "local")
+    image = os.environ.get("FIELDCHECK_IMAGE") or last.get("image", "fieldcheck:gpu")
+    return Settings(night, options.gpus if options.gpus is not None else last.get("gpus", 1), image)
 
 
 def version() -> str:
@@ -112,116 +107,28 @@ def version() -> str:
         return "unknown"
 
 
-def _make_pool(client: SyncPrefectClient, site: Site) -> None:
-    try:
-        client.read_work_pool(site.name)
-        _say(f"work pool    {site.name} is there")
-        return
-    except ObjectNotFound:
-        pass
-    words = ["work-pool", "create", site.name, "--type", site.pool_type]
-    template = ROOT / "infra" / site.name / "base-job-template.json"
-    if template.exists():
-        words += ["--base-job-template", str(template)]
-    _run([*PREFECT, *words], os.environ)
-    _say(f"work pool    {site.name} ({site.pool_type})")
+def _write(client: SyncPrefectClient, steps: list[Step]) -> bool:
+    """Make the changes, one after the other, and say them; whether all were made."""
+    for step in steps:
+        try:
+            _say(step.write(client))
+        except (httpx.HTTPError, subprocess.CalledProcessError) as error:
+            _say(f"deploy: stopped at {step.thing.name}: {_reason(error)}")
+            _say("deploy: what is listed above is deployed, the rest is as it was; run the same again to complete it")
+            return False
+        for remark in step.remarks():
+            _say(f"             {remark}")
+    return True
 
 
-def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
-    """A command of Prefect's, whose words are only of interest when it fails."""
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        raise subprocess.CalledProcessError(done.returncode, command)
-
-
-def _make_queue(client: SyncPrefectClient, site: Site) -> None:
-    what = f"work queue   {site.name}/{ENGINE_QUEUE}"
-    try:
-        client.read_work_queue_by_name(ENGINE_QUEUE, site.name)
-        _say(f"{what} is there")
-    except ObjectNotFound:
-        client.create_work_queue(ENGINE_QUEUE, concurrency_limit=site.at_once, work_pool_name=site.name)
-        _say(f"{what}: {site.at_once} at once")
-
-
-def _make_limit(client: SyncPrefectClient, name: str) -> None:
-    try:
-        client.read_global_concurrency_limit_by_name(name)
-        _say(f"limit        {name} is there")
-    except ObjectNotFound:
-        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
-        _say(f"limit        {name}: 1")
-
-
-def _make_blocks(client: SyncPrefectClient, site: Site) -> None:
-    """The site's blocks from profile and environment; told, and left to a person, where those do not say enough."""
-    raw, faults = merge(StageAConfig, {}, site.profile)
-    if faults:
-        raise ConfigError(faults)
-    model = ModelConfig.model_validate(raw.get("model") or {})
-    base = model.merged or model.base
-    adapters = [] if model.merged else [_absolute(one) for one in model.adapters]
-    _make_block(
-        client,
-        ModelCheckpoint,
-        site.name,
-        (lambda: ModelCheckpoint(checkpoint=_absolute(base), adapters=adapters)) if base else None,
-        "FIELDCHECK_MODEL__BASE",
-    )
-    store = str(raw.get("store") or "")
-    _make_block(
-        client,
-        PublishTarget,
-        site.name,
-        (lambda: PublishTarget(uri=_absolute(store))) if store else None,
-        "FIELDCHECK_STORE",
-    )
-
-
-def _make_block(
-    client: SyncPrefectClient, kind: type[Block], name: str, make: Callable[[], Block] | None, variable: str
-) -> None:
-    slug = kind.get_block_type_slug()
-    if _block_id(client, slug, name) is not None:
-        _say(f"block        {slug}/{name} is there")
-    elif make is None:
-        _say(f"block        {slug}/{name} IS MISSING: save one in the UI, or set {variable} and deploy again")
-    else:
-        make().save(name)
-        _say(f"block        {slug}/{name}")
-
-
-def _alert_block(client: SyncPrefectClient) -> UUID | None:
-    """The notification block named `ALERTS`, of whatever kind; a webhook's is made of FIELDCHECK_ALERT_URL."""
-    for slug in ("custom-webhook", "slack-webhook", "ms-teams-webhook", "pager-duty-webhook", "sendgrid-email"):
-        if (found := _block_id(client, slug, ALERTS)) is not None:
-            _say(f"block        {slug}/{ALERTS} is there")
-            return found
-    url = os.environ.get("FIELDCHECK_ALERT_URL")
-    if not url:
-        _say(
-            f"alerts       off: save a notification block {ALERTS} in the UI, or set FIELDCHECK_ALERT_URL; deploy again"
-        )
-        return None
-    # WeCom and DingTalk robots read this form.
-    message = {"msgtype": "text", "text": {"content": "{{subject}}\n{{body}}"}}
-    CustomWebhookNotificationBlock(name=ALERTS, url=url, json_data=message).save(ALERTS)
-    _say(f"block        custom-webhook/{ALERTS}")
-    return _block_id(client, "custom-webhook", ALERTS)
-
-
-def _block_id(client: SyncPrefectClient, slug: str, name: str) -> UUID | None:
-    try:
-        return client.read_block_document_by_name(name, slug).id
-    except ObjectNotFound:
-        return None
-
-
-def _absolute(path: str) -> str:
-    """A local path as workers find it wherever they stand; other URIs as they are."""
-    location = parse_store_uri(path)
-    return str((ROOT / Path(location.path).expanduser()).resolve()) if isinstance(location, LocalLocation) else path
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        return "it wants a password: set PREFECT_API_AUTH_STRING to user:password"
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{error.response.status_code} {error.response.text[:300]}"
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{' '.join(error.cmd[3:6])} failed, as told above"
+    return f"{type(error).__name__}: no answer"
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,8 @@
-"""`infra/prefect.yaml` from the missions and the sites: `python -m infra.deployments`. Asks no server.
+"""The deployments that missions and sites ask for, and `infra/prefect.yaml`, which shows them: `python -m
+infra.deployments` writes it. Asks no server.
 
-`make deploy` writes the file anew and deploys from it, for one site (`infra/sites.py`); `$FIELDCHECK_...` in it are
-filled in by `infra/deploy.py`, and on the worker's machine.
+`make deploy` deploys the same for one site (`infra/sites.py`) and reads no file; `$FIELDCHECK_...` are filled in by
+`infra/wanted.py`, and on the worker's machine.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SITE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
 
 _HEADER = """\
 # Written by `python -m infra.deployments` from configs/missions/*.yaml and infra/sites.py: edit those.
-# `make deploy SITE=local` writes it anew and deploys from it.
+# It shows what `make deploy` deploys, for one GPU; nothing reads it but people and `prefect deploy`.
 """
 
 
@@ -152,14 +153,14 @@ def _deployment(
     }
 
 
-def write(path: Path = PREFECT_FILE, gpus: int = 1) -> None:
+def write(path: Path = PREFECT_FILE) -> None:
     """Write the file for the missions that ship in `configs/missions/`."""
-    path.write_text(as_text(load_missions(), gpus), encoding="utf-8")
+    path.write_text(as_text(load_missions()), encoding="utf-8")
 
 
-def as_text(missions: dict[str, Mission], gpus: int = 1) -> str:
+def as_text(missions: dict[str, Mission]) -> str:
     """The file's text."""
-    return _HEADER + yaml.safe_dump(prefect_file(missions, gpus), allow_unicode=True, sort_keys=False, width=120)
+    return _HEADER + yaml.safe_dump(prefect_file(missions), allow_unicode=True, sort_keys=False, width=120)
 
 
 if __name__ == "__main__":

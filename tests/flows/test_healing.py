@@ -18,7 +18,7 @@ from prefect.states import State
 from configs.errors import ConfigError
 from flows.healing import MOST_RESUMED, RESUMING, stop_if_hopeless, times_resumed
 from flows.stage_a import stage_a
-from infra.automations import automations, deploy_automations
+from infra.automations import automations
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -84,22 +84,6 @@ def test_a_failed_run_leaves_a_page(prefect_harness: str) -> None:
     assert "/runs/flow-run/" in page
     assert "nowhere" in page
     assert "stage-a-air-baffle-quarantine" in page
-
-
-@pytest.mark.usefixtures("prefect_harness")
-def test_automations_are_deployed_once_and_stay_as_people_switched_them() -> None:
-    from prefect.automations import Automation
-
-    names = deploy_automations(None)
-    assert len(names) == 4
-    first = Automation.read(name=names[0])
-    first.enabled = False
-    first.update()
-    assert deploy_automations(None) == names
-    with get_client(sync_client=True) as client:
-        found = [client.read_automations_by_name(name) for name in names]
-    assert [len(one) for one in found] == [1, 1, 1, 1]
-    assert [one.enabled for (one,) in found] == [False, True, True, True]
 
 
 def test_people_are_told_only_through_a_block() -> None:

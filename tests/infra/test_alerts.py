@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.demo import Demo
-from tests.servers import HOST
+from tests.robot import Robot, listening
 from tests.site import TestSite, demo_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,44 +22,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MISSION = "挡风板安装检查"
 
 
-@dataclass
-class Robot:
-    """A robot of WeCom or DingTalk, as far as a webhook can tell."""
-
-    url: str
-    told: list[str] = field(default_factory=list)
-
-    def wait_for(self, *words: str, seconds: float = 120.0) -> str:
-        """The first message that has all of these words."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for message in list(self.told):
-                if all(word in message for word in words):
-                    return message
-            time.sleep(0.2)
-        pytest.fail(f"nobody was told of {words}, but of {self.told}")
-
-
 @pytest.fixture(scope="module")
 def robot() -> Iterator[Robot]:
     """A robot that listens."""
-    told: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            assert body["msgtype"] == "text"
-            told.append(body["text"]["content"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Robot(f"http://{HOST}:{server.server_port}/robot", told)
-        server.shutdown()
+    with listening() as robot:
+        yield robot
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -118,3 +84,67 @@ def test_people_are_told_of_late_failed_and_crashing_runs_and_of_much_quarantine
             f"\nlate, quarantined, failed, crashing: told after {waited}\n" + "\n\n".join(robot.told) + "\n"
         )
     assert len(robot.told) == 4, robot.told
+
+
+RUNS = 12
+
+
+@contextmanager
+def writing(database: Path) -> Iterator[None]:
+    """Others that write to the server's SQLite all the time, as a busy server does to itself: it is often locked."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS others (one INTEGER)")
+            while not stop.wait(0.01):
+                with suppress(sqlite3.OperationalError):
+                    connection.execute("INSERT INTO others VALUES (1)")
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+
+
+def test_a_failed_run_is_told_once_while_the_database_is_locked(robot: Robot, demo: Demo, tmp_path: Path) -> None:
+    robot.told.clear()
+    with demo_site("sqlite", tmp_path, demo) as site:
+        site.deploy(FIELDCHECK_ALERT_URL=robot.url)
+        where = f"/deployments/{site.ask('GET', '/deployments/name/stage-a/air-baffle')['id']}/create_flow_run"
+        told = {"parameters": {"mission": MISSION}}
+        runs = [site.ask("POST", where, {"name": f"run-{number}", **told})["id"] for number in range(RUNS)]
+        for run in runs:
+            set_state(site, run, "RUNNING")
+        with writing(tmp_path / "prefect/prefect.db"):
+            for run in runs:
+                set_state(site, run, "FAILED")
+            until_quiet(robot)
+        log = site.servers[0].log.read_text(encoding="utf-8", errors="replace")
+    assert "database is locked" in log
+    names = [message.partition(" of ")[0].removeprefix("Failed: ") for message in robot.told]
+    assert len(names) == len(set(names)) > 0, names
+
+
+def set_state(site: TestSite, run: str, state: str) -> None:
+    """Set it, and again while the database is locked."""
+    body = {"state": {"type": state, "name": state.title()}, "force": True}
+    for _ in range(60):
+        if site.api.post(f"/flow_runs/{run}/set_state", json=body).is_success:
+            return
+        time.sleep(0.5)
+    pytest.fail(f"run {run} is not {state}")
+
+
+def until_quiet(robot: Robot) -> None:
+    """Wait until nobody was told anything for a while."""
+    seen, since = -1, time.monotonic()
+    while time.monotonic() < since + 15 or not robot.told:
+        if len(robot.told) != seen:
+            seen, since = len(robot.told), time.monotonic()
+        time.sleep(0.5)

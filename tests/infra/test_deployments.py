@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect._vendor.croniter import croniter
 from prefect.cli.deploy import _models
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.utilities.callables import parameter_schema
@@ -92,7 +91,6 @@ def test_every_mission_has_a_night_of_its_own() -> None:
         assert one["concurrency_limit"] == limit
         ConcurrencyOptions.model_validate(limit)
         (schedule,) = one["schedules"]
-        assert croniter.is_valid(schedule["cron"])
         assert schedule["timezone"] == "Asia/Shanghai"
         starts.append(schedule["cron"])
     assert len(set(starts)) == len(starts)
