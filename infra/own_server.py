@@ -171,6 +171,7 @@ def _common() -> dict[str, str]:
 
 def _write_for_user(path: Path, text: str, *, replace: bool) -> None:
     """A file of mode 600 that is there whole or not at all; one that is there is kept unless it is replaced."""
+    path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -78,6 +78,9 @@ class TestSite:
         for _ in range(120):
             try:
                 answer = self.api.request(method, path, json=body)
+                if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # its database is locked
+                    time.sleep(1)
+                    continue
                 answer.raise_for_status()
                 return answer.json() if answer.content else None
             except httpx.TransportError:
@@ -220,7 +223,7 @@ def _site(
                 wait_for_http(f"{url}/health", servers[0].popen, servers[0].log)
             token = api.get("/csrf-token", params={"client": "tests"})
             if token.is_success:  # where changes want one
-                api.headers |= {"Prefect-Csrf-Client": "tests", "Prefect-Csrf-Token": token.json()["token"]}
+                api.headers.update({"Prefect-Csrf-Client": "tests", "Prefect-Csrf-Token": token.json()["token"]})
             yield site
         finally:
             for process in [*site.workers, *reversed(servers)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,11 @@ def test_a_failure_that_is_reported_again_is_told_once(server: Server, monkeypat
         query = {
             "filter": {"event": {"name": ["prefect.flow-run.Failed"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
         }
-        (event,) = server.site.ask("POST", "/events/filter", query)["events"]
+        until = time.monotonic() + 60
+        while not (found := server.site.ask("POST", "/events/filter", query)["events"]):
+            assert time.monotonic() < until, "the server does not keep its event"
+            time.sleep(0.5)
+        (event,) = found
         for _ in range(3):
             server.site.ask("POST", "/events", [{**event, "id": str(uuid.uuid4()), "follows": None}])
         fail("second")

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect.cli._app import _app
@@ -33,6 +34,7 @@ PROGRAMS = (
     "pg_dump",
     "apt-get",
 )
+NO_ID = str(UUID(int=0))
 NOT_HERE = re.compile(r"<!-- not run by tests: (.*?) -->", re.DOTALL)
 """A comment of a page that names programs which no test can ask, and why: `docker, helm (no engine here)`."""
 
@@ -48,8 +50,8 @@ def commands(page: Path) -> list[str]:
 
 
 def words_of(command: str) -> list[str]:
-    """The words of a command, without those that a runbook leaves out: `...`, and one of several."""
-    words = [word for word in shlex.split(command, comments=True) if word != "..."]
+    """The words of a command: without `...`, the first of several, an ID for SCHEDULE."""
+    words = [word for word in shlex.split(command.replace("SCHEDULE", NO_ID), comments=True) if word != "..."]
     return [word.partition("|")[0] for word in words]
 
 
@@ -166,10 +168,12 @@ def test_the_commands_for_trouble_do_what_the_runbook_says(server: Server) -> No
     run("prefect gcl update gpu-0 --active-slots 0", gpu="local")
     assert server.site.ask("GET", f"/v2/concurrency_limits/{slot}")["active_slots"] == 0
 
-    run("prefect deployment schedule pause stage-a/air-baffle --all")
+    schedule = server.schedule("stage-a/air-baffle")["id"]
+    assert schedule in run("prefect deployment schedule ls stage-a/air-baffle")
+    run("prefect deployment schedule pause stage-a/air-baffle SCHEDULE", SCHEDULE=schedule)
     assert server.schedule("stage-a/air-baffle")["active"] is False
     assert "off: air-baffle" in server.run()
-    run("prefect deployment schedule resume stage-a/air-baffle --all")
+    run("prefect deployment schedule resume stage-a/air-baffle SCHEDULE", SCHEDULE=schedule)
     assert server.schedule("stage-a/air-baffle")["active"] is True
 
     run("prefect work-pool pause gpu", gpu="local")
