@@ -46,6 +46,11 @@ _NO_SPACE: _Answer = (StoreFull, "the store has no room for it", _QUOTA)
 _DAMAGED: _Answer = (ObjectCorrupt, "the bytes were damaged on the way", "write the object again")
 _ELSEWHERE: _Answer = (StoreDenied, "the bucket is in another region", "set the region of the bucket in the S3 options")
 _CLOCK: _Answer = (StoreDenied, "the clocks of server and client differ", "set the clock of this machine")
+_PATH_REFUSED: _Answer = (
+    StoreDenied,
+    "the server wants the bucket in the host name, not in the path",
+    "set path_style to false in the S3 options (--no-s3.path-style, or FIELDCHECK_S3__PATH_STYLE=false)",
+)
 _AWAY: _Answer = (StoreUnavailable, "no connection to the server", "check endpoint_url, the network and that it is up")
 
 # Codes of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and those that other servers add.
@@ -120,6 +125,11 @@ _CODES: dict[str, _Answer] = {
     **dict.fromkeys(
         ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "Redirect"),
         _ELSEWHERE,
+    ),
+    # Aliyun OSS, Tencent COS, Huawei OBS and Volcengine TOS, in this order.
+    **dict.fromkeys(
+        ("SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired", "InvalidPathAccess"),
+        _PATH_REFUSED,
     ),
     "KeyTooLongError": (BadKey, "the server finds the key too long", "shorten the key or the prefix"),
     "InvalidBucketName": (StoreDenied, "the server does not take that bucket name", "correct the URI"),

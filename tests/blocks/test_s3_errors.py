@@ -22,6 +22,7 @@ from blocks.errors import (
     StoreUnavailable,
 )
 from blocks.s3_errors import Place, code_of, status_of, translate, translated
+from tests.blocks import fake_s3
 
 PLACE = Place("http://127.0.0.1:9000", "photos", "s3://photos/stage_a/x.jsonl", "stage_a/x.jsonl")
 STORE = Place("http://127.0.0.1:9000", "photos", "s3://photos")
@@ -131,6 +132,17 @@ def test_what_is_missing_has_its_own_cure() -> None:
     assert "create the bucket" in str(translate(client_error("NoSuchBucket", 404), PLACE))
     # HEAD and foreign servers give no code; where the whole store was asked for, only the bucket can be missing.
     assert "create the bucket" in str(translate(client_error("404", 404), STORE))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["SecondLevelDomainForbidden", "PathStyleDomainForbidden", "VirtualHostDomainRequired", "InvalidPathAccess"],
+)
+def test_a_server_that_refuses_the_bucket_in_the_path_is_told_with_the_setting(code: str) -> None:
+    with fake_s3.fake_s3(lambda _: fake_s3.error(403, code)) as (store, _), pytest.raises(StoreDenied) as caught:
+        store.check()
+    assert "set path_style to false in the S3 options" in str(caught.value)
+    assert "--no-s3.path-style" in str(caught.value)
 
 
 def test_an_untrusted_certificate_is_not_worth_another_try() -> None:
