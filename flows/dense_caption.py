@@ -31,6 +31,7 @@ from tasks.dense.task import (
     report_captions,
     score_captions,
 )
+from tasks.engines.task import check_server
 from tasks.records.batches import batches
 
 
@@ -93,6 +94,8 @@ def dense_caption(
     stop_if_hopeless()
     config = load_dense_caption(given, profile, checkpoint_of)
     began = time.monotonic()
+    if config.engine.kind == "endpoint":
+        check_server(config.engine.endpoint)
 
     photos = find_photos(config)
     resolved = resolve_checkpoint(config, config.device)

@@ -33,6 +33,7 @@ from flows.printing import escape_logs
 from flows.shown import checkpoint_of, plain, shown_progress
 from flows.spread import infer_all
 from tasks.checkpoints.task import resolve_checkpoint
+from tasks.engines.task import check_server
 from tasks.inputs.task import verify_inputs as verify_inputs_task
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.publish import Published, Validated
@@ -124,6 +125,8 @@ def stage_a(
     stop_if_hopeless()
     config = load_stage_a(given, profile, checkpoint_of)
     began = time.monotonic()
+    if config.engine.kind == "endpoint":
+        check_server(config.engine.endpoint)
 
     with holding_mission(config) as held, Ledger() as ledger:
         carried = carry_over_run(config, ledger) if config.requeue else None

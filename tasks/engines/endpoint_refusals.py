@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from configs.parts import EndpointConfig
 from tasks.engines.endpoint_client import Refusal
 from tasks.engines.endpoint_replies import ServedModel
-from tasks.engines.preparing import Ready
 from tasks.records.errors import EndpointRefused
+
+if TYPE_CHECKING:
+    from tasks.engines.preparing import Ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ What a back end cannot do:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.engines.answers import Answer, Pieces, Streamer, completion, read_answer
@@ -27,10 +27,19 @@ from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, FinishReason, Request, Result, Results
+from tasks.engines.refused import RefusedPhotos
 from tasks.engines.running import Batches, device_errors
-from tasks.engines.sampling import RowSampling, request_seed
+from tasks.engines.sampling import request_seed
 from tasks.engines.swift_loading import open_swift
-from tasks.records.errors import CheckpointError, EngineError, FieldcheckError
+from tasks.engines.swift_requests import Hook, chat_of, one_placeholder
+from tasks.records.errors import CheckpointError, EngineError, FieldcheckError, PhotoError
+from tasks.records.photos import on_one_line
+from tasks.records.reasons import Reason
+
+_log = logging.getLogger(__name__)
+
+_OF_THE_DEVICE = (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError)
+"""Errors that are no request's own, whichever they are told for."""
 
 _AHEAD = 4
 """Batches handed over at once to a back end that makes batches itself."""
@@ -61,6 +70,9 @@ class SwiftEngine:
         most = longest_request(model, own_length(checkpoint))
         self._swift = open_swift(checkpoint, adapters, device, model, config, most)
         self._swift.max_model_len = most
+        # Where a back end makes batches itself, what fails with one photo is told in its place, and ends no other.
+        self._swift.strict = not self._own_batches
+        self._refused = RefusedPhotos()
         # ms-swift's stop words for this architecture.
         self._ends = frozenset(self._tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
         self._checked: set[tuple[str, str]] = set()
@@ -97,32 +109,66 @@ class SwiftEngine:
             torch.cuda.empty_cache()
 
     def _forward(self, rows: list[Ready], streamer: Streamer | None) -> list[Result]:
+        answers = self._answers(rows, streamer)
+        return [self._result(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+    def _answers(self, rows: list[Ready], streamer: Streamer | None) -> list[Any]:
+        """ms-swift's answer for each row, or the exception that it raises for that row alone."""
         asked = [self._infer_request(row) for row in rows]
         config = self._request_config(rows[0].request)
-        with self._errors(rows):
-            if self._own_batches:
-                answers = self._swift.infer(asked, config, use_tqdm=False)
-            else:
-                answers = self._swift._infer(asked, config, pre_infer_hook=_Hook(rows, streamer))
-        return [
-            completion(row.request.id, self._answer(answer.choices[0]), row.tokens, row.shown)
-            for row, answer in zip(rows, answers, strict=True)
-        ]
+        try:
+            with device_errors(self._device, lambda: rows):
+                if not self._own_batches:
+                    return list(self._swift._infer(asked, config, pre_infer_hook=Hook(rows, streamer)))
+                answers: list[Any] = self._swift.infer(asked, config, use_tqdm=False)
+                for answer in answers:
+                    if isinstance(answer, _OF_THE_DEVICE):
+                        raise answer
+                return answers
+        except LOAD_ERRORS as error:
+            if len(rows) == 1:
+                return [error]
+        return [answer for row in rows for answer in self._answers([row], None)]
+
+    def _result(self, row: Ready, answer: Any) -> Result:
+        place = self._refused.place()
+        if isinstance(answer, Exception):
+            return self._failure(row, place, Reason.ENGINE_FAILED, type(answer).__name__, answer)
+        try:
+            return completion(row.request.id, self._answer(answer.choices[0]), row.tokens, row.shown)
+        except _OddEnd as error:
+            return self._failure(row, place, error.reason, str(error), error)
+
+    def _failure(self, row: Ready, place: int, reason: Reason, how: str, error: Exception) -> Failure:
+        """The photo's failure. Raises EngineError where it is the third of different photos in a row, all alike."""
+        if self._refused.add(place, row.request.id, (reason, how)):
+            raise EngineError(
+                f"{self.name} has no answer for three different photos in a row, each time alike: that is its fault, "
+                f"not the photos'. The last: {error}; try engine kind transformers"
+            ) from error
+        _log.warning("%s has no answer for photo %s: %s", self.name, row.request.id, on_one_line(str(error)))
+        return Failure(row.request.id, PhotoError(reason, f"{self.name} has no answer for it: {how}"))
 
     def _streamed(self, row: Ready, on_text: Callable[[str], None]) -> Result:
         """A back end's own stream: pieces as ms-swift cuts them, between words. Its token ids are not in it."""
         pieces: list[str] = []
         tokens, finish = 0, None
         asked, config = [self._infer_request(row)], self._request_config(row.request, stream=True)
-        with self._errors([row]):
-            for chunk in self._swift.infer(asked, config, use_tqdm=False)[0]:
-                piece = chunk.choices[0].delta.content
-                finish = chunk.choices[0].finish_reason or finish
-                tokens = chunk.usage.completion_tokens if chunk.usage else tokens
-                if piece:
-                    pieces.append(piece)
-                    on_text(piece)
-        answer = Answer("".join(pieces), _finish(finish), tokens)
+        self._swift.strict = True  # else a stream that fails ends as if it were whole
+        try:
+            with self._errors([row]):
+                for chunk in self._swift.infer(asked, config, use_tqdm=False)[0]:
+                    piece = chunk.choices[0].delta.content
+                    finish = chunk.choices[0].finish_reason or finish
+                    tokens = chunk.usage.completion_tokens if chunk.usage else tokens
+                    if piece:
+                        pieces.append(piece)
+                        on_text(piece)
+            answer = Answer("".join(pieces), _finish(finish), tokens)
+        except _OddEnd as error:
+            return self._failure(row, self._refused.place(), error.reason, str(error), error)
+        finally:
+            self._swift.strict = not self._own_batches
         return completion(row.request.id, answer, row.tokens, row.shown)
 
     def _answer(self, choice: Any) -> Answer:
@@ -149,17 +195,17 @@ class SwiftEngine:
         if key not in self._checked:
             self._check_prompt(row)
             self._checked.add(key)
-        return _chat(row)
+        return chat_of(row)
 
     def _check_prompt(self, row: Ready) -> None:
         if not self._own_batches:
             self._swift.template.set_mode("transformers")
         with self._errors([row]):
-            found = self._swift.template.encode(_chat(row))["input_ids"]
+            found = self._swift.template.encode(chat_of(row))["input_ids"]
         prompt = self._prompts.encode(row.request.system, row.request.user)
         # LMDeploy's placeholder is -100.
         rendered = [self._placeholder if token == -100 else token for token in found]
-        if _one_placeholder(rendered, self._placeholder) != self._prompts.with_photo(prompt, 1):
+        if one_placeholder(rendered, self._placeholder) != self._prompts.with_photo(prompt, 1):
             raise CheckpointError(
                 "ms-swift's template makes other tokens of this prompt than the checkpoint's chat template; take tags "
                 "such as <image> out of the prompt, or use engine kind transformers"
@@ -184,41 +230,15 @@ class SwiftEngine:
         )
 
 
-class _Hook:
-    """Puts our streamer and our sampling into what ms-swift hands to `generate`.
+class _OddEnd(Exception):
+    """An answer that ended neither by itself nor at its limit."""
 
-    Its own stream would run `generate` in a second thread, and wait for ever when that fails.
-    """
-
-    def __init__(self, rows: Sequence[Ready], streamer: Streamer | None) -> None:
-        self._rows = rows
-        self._streamer = streamer
-
-    def __call__(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        inputs = dict(kwargs["inputs"])
-        if self._streamer is not None:
-            inputs["streamer"] = self._streamer
-        if any(row.request.decoding.temperature > 0 for row in self._rows):
-            sampling = RowSampling([(row.request.id, row.request.decoding) for row in self._rows])
-            inputs["logits_processor"] = LogitsProcessorList([sampling])
-        return {**kwargs, "inputs": inputs}
-
-
-def _chat(row: Ready) -> Any:
-    from swift.infer_engine import InferRequest
-
-    content = [{"type": "image", "image": row.shown.image()}, {"type": "text", "text": row.request.user}]
-    return InferRequest(
-        messages=[{"role": "system", "content": row.request.system}, {"role": "user", "content": content}]
-    )
-
-
-def _one_placeholder(ids: Sequence[int], placeholder: int) -> list[int]:
-    """Ids with each run of placeholders shortened to one."""
-    return [token for at, token in enumerate(ids) if token != placeholder or at == 0 or ids[at - 1] != placeholder]
+    def __init__(self, finish: str | None) -> None:
+        self.reason = Reason.ANSWER_REPEATS if finish == "repetition" else Reason.ANSWER_BROKEN_OFF
+        super().__init__(f"finish_reason {finish if finish and finish.isidentifier() else 'of no known name'}")
 
 
 def _finish(reason: str | None) -> FinishReason:
     if reason not in {"stop", "length"}:
-        raise EngineError(f"ms-swift ended an answer with {reason!r}, which is neither an end nor a limit")
+        raise _OddEnd(reason)
     return "stop" if reason == "stop" else "length"

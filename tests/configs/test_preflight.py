@@ -226,7 +226,19 @@ def test_only_adapters_can_be_merged(told: dict[str, Any], tmp_path: Path) -> No
         ({"kind": "endpoint"}, "engine.endpoint.url"),
         ({"kind": "endpoint", "endpoint": {"url": "gpu-7:8000"}}, "engine.endpoint.url"),
         ({"kind": "endpoint", "endpoint": {"url": "http://me:secret@gpu-7/v1"}}, "engine.endpoint.url"),
+        ({"kind": "endpoint", "endpoint": {"url": "http://gpu-7:8000/v1/chat/completions"}}, "engine.endpoint.url"),
         ({"kind": "endpoint", "endpoint": {"url": "http://gpu-7:8000/v1"}}, None),
+        (
+            {"kind": "endpoint", "endpoint": {"url": "http://gpu-7:8000/v1", "deadline_seconds": 90}},
+            "engine.endpoint.timeout_seconds",
+        ),
+        (
+            {
+                "kind": "endpoint",
+                "endpoint": {"url": "http://gpu-7:8000/v1", "deadline_seconds": 90, "timeout_seconds": 45},
+            },
+            None,
+        ),
     ],
 )
 def test_an_engine_must_be_there(told: dict[str, Any], engine: dict[str, Any], where: str | None) -> None:

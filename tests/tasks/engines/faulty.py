@@ -19,10 +19,12 @@ Act = Callable[["Handler"], None]
 
 @dataclass
 class Script:
-    """What the next chat requests get; when nothing is left, a good answer. `asked` keeps their bodies."""
+    """What the next chat requests get, after what `rule` says of one; when nothing is left, a good answer. `asked`
+    keeps their bodies."""
 
     acts: list[Act] = field(default_factory=list)
     models: Act | None = None
+    rule: Callable[[dict[str, Any]], Act | None] = lambda body: None
     served: tuple[str, ...] = ("demo",)
     owned_by: str = "somebody"
     max_model_len: int | None = None
@@ -60,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
             self.script.asked.append(body)
             self.script.at_once += 1
             self.script.most_at_once = max(self.script.most_at_once, self.script.at_once)
-            act = self.script.acts.pop(0) if self.script.acts else good
+            act = self.script.rule(body) or (self.script.acts.pop(0) if self.script.acts else good)
         try:
             act(self)
         finally:

@@ -456,6 +456,7 @@ def test_a_checkpoint_says_how_photos_are_scaled_and_prompts_counted(
     requests = ask_mixed(demo)
     longest = max(found.prompt_tokens for found in expected.values())
     server.max_model_len = longest + GREEDY.max_new_tokens
+    server.rule = lambda body: status(200, {**chat(), "usage": None})
     for key, found in answers(opened(server, checkpoint=demo.checkpoint), requests).items():
         assert (found.shown_width, found.shown_height) == (expected[key].shown_width, expected[key].shown_height)
         assert found.scaled_by == expected[key].scaled_by
@@ -477,3 +478,80 @@ def test_neither_key_nor_photo_is_logged_or_shown(
     for secret in (KEY, photo[22:60]):
         assert secret not in logged
         assert secret not in shown
+
+
+def counting(server: Script, beside: int, scale: float = 1.0) -> Callable[[dict[str, Any]], Act]:
+    """A server that counts so many tokens beside a photo, and makes so many of each of its own of the photo's."""
+
+    def rule(body: dict[str, Any]) -> Act:
+        _, data = body["messages"][1]["content"][0]["image_url"]["url"].split(",")
+        width, height = Image.open(io.BytesIO(base64.b64decode(data))).size
+        return status(200, chat(prompt_tokens=beside + int(scale * (width // 32) * (height // 32))))
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("more", "scale", "told", "scaled_by"),
+    [
+        (0, 1.0, None, None),
+        (4, 1.0, "its chat template is another", None),
+        (0, 0.25, "it scales photos anew", "server"),
+        (0, 4.0, "it scales photos anew", "server"),
+    ],
+    ids=["alike", "other template", "scaled down", "scaled up"],
+)
+def test_a_server_that_counts_otherwise_is_named_and_its_photos_marked(
+    server: Script,
+    demo: Demo,
+    expected: dict[str, Completion],
+    caplog: pytest.LogCaptureFixture,
+    more: int,
+    scale: float,
+    told: str | None,
+    scaled_by: str | None,
+) -> None:
+    requests = ask_mixed(demo)[:3]
+    beside = expected[requests[0].id].prompt_tokens - expected[requests[0].id].visual_tokens
+    server.rule = counting(server, beside + more, scale)
+    found = answers(opened(server, checkpoint=demo.checkpoint), requests)
+    assert [line for line in caplog.messages if server.url in line and told and told in line] == caplog.messages
+    assert len(caplog.messages) == (told is not None)
+    assert {one.scaled_by for one in found.values()} == {scaled_by}
+
+
+def test_without_a_checkpoint_two_photos_find_out_a_server_that_scales(
+    server: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = [ask_bytes(str(side), png(side, side)) for side in (64, 600, 900)]
+    server.rule = counting(server, 77)
+    list(opened(server).generate(photos))
+    assert not caplog.messages
+    server.rule = counting(server, 77, 0.25)
+    found = list(opened(server).generate(photos))
+    assert len(caplog.messages) == 1
+    assert "it scales photos anew" in caplog.messages[0]
+    assert {one.scaled_by for one in found} == {None}
+
+
+def test_a_url_without_v1_is_told_with_the_right_one(server: Script) -> None:
+    listed = status(200, {"data": [{"id": "demo"}]})
+    server.models = lambda handler: (listed if handler.path == "/v1/models" else status(404))(handler)
+    base = server.url.removesuffix("/v1")
+    for url in (base, f"{base}/"):
+        with pytest.raises(EndpointRefused, match=rf"give --endpoint {server.url} \(engine\.endpoint\.url\)"):
+            opened(server, url=url, model="demo")
+    page = status(200, b"<html>")
+    server.models = lambda handler: (listed if handler.path == "/v1/models" else page)(handler)
+    with pytest.raises(EndpointRefused, match=f"give --endpoint {server.url}"):
+        opened(server, url=base)
+
+
+def test_an_adapter_is_asked_within_the_length_of_its_base(server: Script) -> None:
+    photo = ask_bytes("photo", png(1200, 900))
+    prompt = len(photo.system) + len(photo.user) + 32
+    base = {"id": "qwen", "owned_by": "vllm", "max_model_len": prompt + GREEDY.max_new_tokens + 200}
+    server.models = status(200, {"data": [base, {"id": "lora", "parent": "qwen", "max_model_len": None}]})
+    (found,) = opened(server, model="lora").generate([photo])
+    assert found.scaled_by == "max_model_len"
+    assert server.asked[0]["top_k"] == -1  # vLLM's, as the base is

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -133,8 +133,65 @@ def test_its_errors_are_ours(demo: Demo, swift: SwiftEngine, monkeypatch: pytest
     with pytest.raises(DeviceOutOfMemory, match=r"lower model\.max_pixels"):
         list(swift.generate(requests))
     monkeypatch.setattr(swift._swift, "_infer", failing(ValueError("no such thing")))
-    with pytest.raises(EngineError, match="swift/transformers failed on 1 photos: no such thing"):
-        list(swift.generate(requests))
+    with pytest.raises(EngineError, match=r"swift/transformers has no answer for three different .*: no such thing"):
+        list(swift.generate(ask_mixed(demo)[:3]))
+
+
+def test_a_photo_that_ms_swift_fails_on_fails_alone(
+    demo: Demo, expected: dict[str, Completion], swift: SwiftEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ms-swift's engine is the real one, and refuses every batch that one photo is in."""
+    infer, requests = swift._swift._infer, ask_mixed(demo)
+    bad = (expected["elongated"].shown_width, expected["elongated"].shown_height)
+
+    def picky(asked: list[Any], *args: object, **kwargs: object) -> object:
+        if bad in [one.messages[1]["content"][0]["image"].size for one in asked]:
+            raise ValueError("no such picture")
+        return infer(asked, *args, **kwargs)
+
+    monkeypatch.setattr(swift._swift, "_infer", picky)
+    results = {result.id: result for result in swift.generate(requests)}
+    failed = {key: result for key, result in results.items() if isinstance(result, Failure)}
+    assert failed.keys() == {"elongated"}
+    assert {result.error.reason for result in failed.values()} == {Reason.ENGINE_FAILED}
+    assert all(results[key] == expected[key] for key in results.keys() - failed.keys())
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [("repetition", Reason.ANSWER_REPEATS), ("abort", Reason.ANSWER_BROKEN_OFF), (None, Reason.ANSWER_BROKEN_OFF)],
+)
+def test_an_answer_that_ends_in_another_way_is_that_photos_failure(
+    demo: Demo, swift: SwiftEngine, monkeypatch: pytest.MonkeyPatch, finish: str | None, reason: Reason
+) -> None:
+    infer, request = swift._swift._infer, ask_mixed(demo, Decoding(3))[0]
+
+    def ending(*args: object, **kwargs: object) -> object:
+        (answer,) = infer(*args, **kwargs)
+        answer.choices[0].finish_reason = finish
+        return [answer]
+
+    monkeypatch.setattr(swift._swift, "_infer", ending)
+    (found,) = swift.generate([request])
+    assert isinstance(found, Failure)
+    assert found.error.reason is reason
+
+
+def test_a_back_end_of_its_own_tells_of_each_request(
+    demo: Demo, swift: SwiftEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As vLLM's engine does when ms-swift is not strict: an exception in the place of one answer."""
+    infer, requests = swift._swift._infer, ask_mixed(demo, Decoding(3))[:4]
+
+    def some(asked: list[object], config: object, *, use_tqdm: bool) -> list[object]:
+        answers = infer(asked, config)
+        return [ValueError("too long") if at == 1 else answer for at, answer in enumerate(answers)]
+
+    monkeypatch.setattr(swift, "_own_batches", True)
+    monkeypatch.setattr(swift._swift, "infer", some)
+    results = list(swift.generate(requests))
+    assert [isinstance(result, Failure) for result in results].count(True) == 1
+    assert len(results) == 4
 
 
 def test_it_tells_errors_alone(swift: SwiftEngine, capfd: pytest.CaptureFixture[str], demo: Demo) -> None:
