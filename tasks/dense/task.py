@@ -29,6 +29,7 @@ from tasks.dense.records import Captioned, CaptionRecord, RejectedRecord
 from tasks.dense.report import captions_markdown, rejected_rows
 from tasks.dense.score import Score
 from tasks.engines.open import close_engine, open_engine
+from tasks.engines.task import warnings_in_run
 from tasks.publishing.report import safe
 from tasks.publishing.task import shown_if_possible
 from tasks.records.errors import EngineError
@@ -94,18 +95,19 @@ def caption_shard(
     progress.start()
     spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
     try:
-        seen = caption_photos(
-            photos,
-            open_store(config.input_root, config.s3),
-            open_store(config.store, config.s3),
-            plan.name,
-            plan.identity,
-            plan.prompt,
-            decoding_of(config.dense),
-            config.inputs,
-            lambda: open_engine(spec),
-            attempt.advance,
-        )
+        with warnings_in_run():
+            seen = caption_photos(
+                photos,
+                open_store(config.input_root, config.s3),
+                open_store(config.store, config.s3),
+                plan.name,
+                plan.identity,
+                plan.prompt,
+                decoding_of(config.dense),
+                config.inputs,
+                lambda: open_engine(spec),
+                attempt.advance,
+            )
     except Exception as error:
         attempt.take_back()
         if isinstance(error, EngineError) and error.retryable:

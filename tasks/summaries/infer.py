@@ -76,6 +76,7 @@ class Reading:
         self._read_photo = read_photo
         self._following = following
         self._rungs = rungs(asking.generation, asking.ladder)
+        self.interrupted: dict[str, tuple[WorkItem, Outcome]] = {}
         self._begin()
 
     def outcomes(self, items: Sequence[WorkItem], on_photo: Callable[[], None] = lambda: None) -> list[Outcome]:
@@ -84,7 +85,7 @@ class Reading:
         `on_photo` is called once a photo, when its outcome is final. A photo that cannot be read, that is not what was
         verified, that the engine has no answer for, or that has no good summary at the end of the retry ladder, has an
         outcome with a reason. Raises EngineError, and StoreError when the store itself fails; what was begun is then
-        forgotten.
+        forgotten, and `interrupted` holds what was final all the same, by work key.
         """
         if not self._parts or self._parts[0].items is not items:
             self.close()
@@ -100,6 +101,12 @@ class Reading:
                     break
                 self._take(self._next())
         except BaseException:
+            self.interrupted = {
+                item.work_key: (item, begun.outcomes[item.work_key])
+                for begun in self._parts
+                for item in begun.items
+                if item.work_key in begun.outcomes
+            }
             self.close()
             raise
         self._parts.popleft()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tasks.engines.protocol import Engine
 from tasks.records.lanes import Given, Lane
+from tasks.records.outcomes import Outcome
 from tasks.records.work import Shard, WorkItem
 from tasks.summaries.infer import Asking, Reading
 
@@ -24,6 +25,11 @@ class DeviceLane(Lane[tuple[int, Shard]]):
             self.close()
             self._reading = Reading(engine, asking, read_photo, self._following)
         return self._reading
+
+    @property
+    def interrupted(self) -> list[tuple[WorkItem, Outcome]]:
+        """Photos that had their outcome when an error ended their shard."""
+        return [] if self._reading is None else list(self._reading.interrupted.values())
 
     def close(self) -> None:
         """Forget what was read ahead, and stop the engine's threads."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from blocks.errors import StoreError
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
@@ -18,6 +19,7 @@ from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec
 from tasks.engines.open import EngineSpec, close_engine, open_engine
 from tasks.inputs.reading import reading
+from tasks.engines.task import warnings_in_run
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
@@ -163,13 +165,34 @@ def infer_shard(
     attempt = progress.attempt()
     spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, lane.device)
     try:
-        return _infer(number, shard, plan, config, spec, attempt, lane)
+        with warnings_in_run():
+            return _infer(number, shard, plan, config, spec, attempt, lane)
     except Exception as error:
         attempt.take_back()
-        lane.close()
         if isinstance(error, EngineError) and error.retryable:
             close_engine(spec)  # the next try starts with a fresh one
+        elif isinstance(error, EngineError):
+            _keep(config, plan, lane)  # there is no next try in this run
+        lane.close()
         raise
+
+
+def _keep(config: StageAConfig, plan: Plan, lane: DeviceLane) -> None:
+    """Write what was summarised of a shard that an engine's error ended, as a smaller one: the next run asks for the
+    rest alone."""
+    done = lane.interrupted
+    if not done:
+        return
+    (shard,) = plan_shards((item for item, _ in done), lambda: len(done), plan.epoch)
+    outcomes = [outcome for _, outcome in done]
+    try:
+        write_shard(
+            open_store(config.store, config.s3), config.mission, plan.identity.digest, shard, outcomes, seconds=0.0
+        )
+    except StoreError as error:
+        get_run_logger().warning("what was summarised of this shard is lost: %s", error)
+    else:
+        get_run_logger().info("%d photos of this shard were summarised and are kept", len(done))
 
 
 @task(name="validate-run", cache_policy=NO_CACHE, **RETRIED)

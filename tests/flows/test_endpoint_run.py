@@ -60,7 +60,7 @@ def filtering(server: Script, answer: Act) -> None:
 
 
 def test_a_photo_that_the_server_filters_is_quarantined_and_asked_again_by_the_next_run_alone(
-    server: Script, given: dict[str, Any]
+    server: Script, given: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     given |= {"mission": MISSION, "publishing": PublishingConfig(max_quarantine_fraction=1.0)}
     answer = status(200, chat("BBU设备×1"))
@@ -68,6 +68,9 @@ def test_a_photo_that_the_server_filters_is_quarantined_and_asked_again_by_the_n
     first = stage_a(**given)
     bad = lines(Path(first["manifest"]).parent, "quarantine.jsonl")
     (filtered,) = [line for line in bad if line["reason"] == "content_refused"]
+    # What the engine warns of is in the run's own log, and there it is once.
+    told = [record.name for record in caplog.records if "has no answer for a photo: 400" in record.getMessage()]
+    assert told == ["prefect.task_runs"]
     assert filtered["detail"] == "the server has no answer for it: HTTP 400, code data_inspection_failed"
     asked = len(server.asked)
     assert stage_a(**given)["sha256"] == first["sha256"]  # the server's own words are not in what is published
@@ -78,6 +81,19 @@ def test_a_photo_that_the_server_filters_is_quarantined_and_asked_again_by_the_n
     assert mended["quarantined"] == first["quarantined"] - 1
     left = lines(Path(mended["manifest"]).parent, "quarantine.jsonl")
     assert filtered["key"] not in [line["key"] for line in left]
+
+
+def test_after_a_server_that_was_given_up_on_the_next_run_asks_for_the_rest_alone(
+    server: Script, given: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    given["mission"] = MISSION
+    server.acts = [status(200, chat("BBU设备×1"))] * 4 + [status(401)]
+    with pytest.raises(EndpointRefused):
+        stage_a(**given)
+    assert "4 photos of this shard were summarised and are kept" in caplog.text
+    summary = stage_a(**given)
+    assert summary["reused"] == 4
+    assert len(server.asked) == 4 + 1 + summary["inferred"]
 
 
 def test_a_photo_without_a_dense_caption_is_rejected_and_asked_again_by_the_next_run_alone(
