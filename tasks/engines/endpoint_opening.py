@@ -7,6 +7,7 @@ from contextlib import closing
 from urllib.parse import urlsplit
 
 from configs.parts import EndpointConfig
+from configs.proxies import reach_local_servers_directly
 from tasks.engines.endpoint_client import EndpointClient, Refusal, TryAgain
 from tasks.engines.endpoint_refusals import Server, list_refused, not_the_base, pick_model
 from tasks.engines.endpoint_replies import ServedModel
@@ -23,7 +24,11 @@ def find_server(client: EndpointClient, config: EndpointConfig, silence: Silence
 
 
 def check_endpoint(config: EndpointConfig, api_key: str | None) -> Server:
-    """`find_server` alone, for whoever has much to do before the first photo is asked about. Raises the same."""
+    """`find_server` alone, for whoever has much to do before the first photo is asked about.
+
+    Raises the same, and ConfigError for a proxy that no client can use.
+    """
+    reach_local_servers_directly()
     silence = Silence(config.url)
     with closing(EndpointClient(config, api_key)) as client, closing(silence):
         return find_server(client, config, silence)
