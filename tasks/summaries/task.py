@@ -18,8 +18,8 @@ from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec
 from tasks.engines.open import EngineSpec, close_engine, open_engine
-from tasks.inputs.reading import reading
 from tasks.engines.task import warnings_in_run
+from tasks.inputs.reading import reading
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
 from tasks.publishing.assemble import account
