@@ -29,7 +29,7 @@ from tasks.publishing.publish import RunInput, Validated
 from tasks.publishing.requeue import Carried
 from tasks.publishing.reuse import reuse
 from tasks.publishing.shards import Receipt, read_shard, receipt_of, write_shard
-from tasks.records.errors import EngineError
+from tasks.records.errors import EngineError, FieldcheckError
 from tasks.records.photos import on_one_line
 from tasks.records.progress import Attempt, Progress
 from tasks.records.prompts import Prompt
@@ -171,15 +171,17 @@ def infer_shard(
         attempt.take_back()
         if isinstance(error, EngineError) and error.retryable:
             close_engine(spec)  # the next try starts with a fresh one
-        elif isinstance(error, EngineError):
+        elif isinstance(error, FieldcheckError) and not error.retryable:
             _keep(config, plan, lane)  # there is no next try in this run
         lane.close()
         raise
 
 
 def _keep(config: StageAConfig, plan: Plan, lane: DeviceLane) -> None:
-    """Write what was summarised of a shard that an engine's error ended, as a smaller one: the next run asks for the
-    rest alone."""
+    """Write what was summarised of a shard that an error ended, as a smaller one: the next run asks for the rest.
+
+    A store that fails too is told in the log.
+    """
     done = lane.interrupted
     if not done:
         return
