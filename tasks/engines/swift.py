@@ -125,7 +125,9 @@ class SwiftEngine:
                     if isinstance(answer, _OF_THE_DEVICE):
                         raise answer
                 return answers
-        except LOAD_ERRORS as error:
+        except FieldcheckError:
+            raise
+        except Exception as error:  # whatever a back end raises
             if len(rows) == 1:
                 return [error]
         return [answer for row in rows for answer in self._answers([row], None)]
