@@ -50,9 +50,9 @@ def commands(page: Path) -> list[str]:
 
 
 def words_of(command: str) -> list[str]:
-    """The words of a command: without `...`, the first of several, an ID for SCHEDULE."""
+    """The words of a command: without `...`, with what is in brackets, the first of several, an ID for SCHEDULE."""
     words = [word for word in shlex.split(command.replace("SCHEDULE", NO_ID), comments=True) if word != "..."]
-    return [word.partition("|")[0] for word in words]
+    return [word.strip("[]").partition("|")[0] for word in words]
 
 
 def program(command: str) -> str:
