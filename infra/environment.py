@@ -69,7 +69,9 @@ def _environment(folder: Path) -> Path:
     """The Python of the environment, which is made anew unless it is there and of this version."""
     python = folder / "bin" / "python"
     wanted = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    code = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
+    # One that was left half made, without pip, is of no use, unless it has uv.
+    needs = "sys" if (folder / "bin" / "uv").exists() else "sys, pip"
+    code = f"import {needs}; print('%d.%d' % sys.version_info[:2])"
     if python.exists():
         found = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
         if found.stdout.strip() == wanted:

@@ -62,7 +62,9 @@ def test_a_server_that_is_stopped_and_started_anew_in_mid_run_changes_nothing(
     mission = MISSIONS[0]
     before = vllm.answered()
     # Two requests at a time: the run is still under way when a third of it is answered.
-    words = command(demo, mission, tmp_path / "store", *on(vllm, "--engine.endpoint.concurrency", "2"))
+    # A server takes a minute to start, and several on a busy machine: longer than the deadline is by default.
+    own = ("--engine.endpoint.concurrency", "2", "--engine.endpoint.deadline-seconds", "1200")
+    words = command(demo, mission, tmp_path / "store", *on(vllm, *own))
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen(words, stdout=log, stderr=log, env=dict(os.environ))
         try:

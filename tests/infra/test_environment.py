@@ -85,6 +85,18 @@ def test_without_an_index_or_room_a_line_says_so(folder: Path, index: Path, capf
     assert re.match(r"setup: \d+\.\d GB are free on the disk of .* are needed; free some", told[-1])
 
 
+def test_an_environment_that_was_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    venv.create(half)
+    (half / "stale").touch()
+    assert environment._environment(half) == half / "bin" / "python"
+    assert not (half / "stale").exists()
+    (half / "bin" / "uv").touch()
+    (half / "kept").touch()
+    environment._environment(half)
+    assert (half / "kept").exists()
+
+
 def test_a_python_that_is_too_old_is_refused(
     folder: Path, index: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
