@@ -32,7 +32,7 @@ FORGOTTEN = [
 ]
 KEPT = [
     keys.shard_key(MISSION, DIGEST),
-    keys.index_key(MISSION, DIGEST, 0, DIGEST),
+    keys.index_key(MISSION, DIGEST, 0, 0, DIGEST),
     keys.pointer_key(MISSION, 1),
     f"{DENSE}/照片/captions/{DIGEST}.json",
 ]
