@@ -76,11 +76,12 @@ def swap(path: str, uri: str, data: bytes, before: bytes | None, read: Callable[
     """Put `data` in the place of a file that is still exactly `before`; None stands for no file. `read` reads it.
 
     Raises ObjectExists if the file is another by then. A writer that is frozen in the middle, for however long, cannot
-    put its bytes over newer ones: all writers put what they have to say under one hidden name first, over what others
-    have there, and rename that. What a frozen one finds when it goes on is not its own any more.
+    put its bytes over newer ones: what follows `before` has one hidden name, which the first writer takes and others
+    put in place for it. What a frozen one finds when it goes on is gone.
     """
     folder, name = os.path.split(path)
-    staged = os.path.join(folder, f"{TEMPORARY_PREFIX}swap-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}")
+    old = b"" if before is None else hashlib.sha256(before).digest()
+    staged = os.path.join(folder, f"{TEMPORARY_PREFIX}swap-{hashlib.sha256(os.fsencode(name) + old).hexdigest()[:16]}")
     while True:
         _unless_changed(read(), data, before, uri)
         with translated(uri, writing=True):
@@ -89,7 +90,8 @@ def swap(path: str, uri: str, data: bytes, before: bytes | None, read: Callable[
                 with os.fdopen(descriptor, "wb", buffering=0) as target:
                     write_all(target.fileno(), data)
                     os.fsync(target.fileno())
-                os.replace(temporary, staged)
+                with contextlib.suppress(FileExistsError):
+                    os.link(temporary, staged)
             finally:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
