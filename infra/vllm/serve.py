@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.engines.folders.code import foreign
+from tasks.engines.folders.code import check_code
 from tasks.engines.folders.files import CONFIG, kind_of, read_json
 from tasks.records.errors import CheckpointError
 
@@ -63,8 +63,7 @@ def check(checkpoint: Path) -> None:
     """Raises CheckpointError for what is no checkpoint, or brings code: vLLM would ask a hub, or a person."""
     if kind_of(checkpoint) != "checkpoint":
         raise CheckpointError(f"{checkpoint} is an adapter; merge it first (fieldcheck merge) and serve the folder")
-    if file := next(foreign(checkpoint), None):
-        raise CheckpointError(f"{checkpoint}: {file} asks for code of the folder's own to be run, which is refused")
+    check_code(checkpoint)
 
 
 def longest(checkpoint: Path) -> int:

@@ -76,6 +76,10 @@ def test_what_cannot_be_served_is_told_in_a_line(
     elif which == "no environment":
         folder, python = Path(demo.checkpoint), str(tmp_path / "python")
     assert started("cpu", "--checkpoint", str(folder), "--python", python) == 2
-    told = {"adapter": "merge it first", "nothing": "config.json", "code": "config.json asks for code"}
+    told = {
+        "adapter": "merge it first",
+        "nothing": "config.json",
+        "code": "config.json names code of its own (auto_map)",
+    }
     (line,) = capsys.readouterr().err.splitlines()
     assert told.get(which, "make vllm-server DEVICE=cpu") in line
