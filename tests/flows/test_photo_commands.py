@@ -137,4 +137,4 @@ def test_a_checkpoint_is_looked_at_and_compared_with_its_base(
     assert main(["inspect", str(changed), "--base", demo.checkpoint]) == 1
     shown = capsys.readouterr()
     assert "chat_template.jinja" in shown.err
-    assert "chat_template.jinja" in str(last_line(shown.out)["warnings"])
+    assert "chat_template.jinja" in str(last_line(shown.out)["refused"])

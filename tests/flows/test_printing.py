@@ -158,7 +158,7 @@ def test_a_hostile_name_and_a_hostile_answer_do_nothing_to_a_real_terminal(hosti
 def test_what_a_server_replies_and_where_things_are_missing_does_nothing_either(
     hostile_photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with faulty(acts=[status(400, {"error": {"message": HOSTILE}})]) as script:
+    with faulty(acts=[status(404, {"error": {"message": HOSTILE}})]) as script:
         assert main(["summarize", str(hostile_photo), "--engine-kind=endpoint", f"--endpoint={script.url}"]) == 1
     out, err = capsys.readouterr()
     assert "owned" in err
