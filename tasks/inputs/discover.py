@@ -37,7 +37,7 @@ class Discovery:
     def warnings(self) -> list[str]:
         """What was left out and costs the mission something, in words."""
         told = (
-            f"the folder {on_one_line(name)} is nearly {wanted} and does not count; rename it"
+            f"the folder “{on_one_line(name)}” is nearly {wanted} and does not count; rename it"
             for name, wanted in self.near
         )
         return [*told, *self.ignored.warnings()]

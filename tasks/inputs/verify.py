@@ -162,7 +162,7 @@ def _group_fault(
     """What is wrong with a group whose good photos are `photos`, `files` being all that was looked into."""
     if meant := label_meant(group.folder, group.mission):
         folder = on_one_line(group.folder.split("/")[1])
-        detail = f"the folder {folder} is no label; if it is {' or '.join(meant)}, rename it"
+        detail = f"the folder “{folder}” is no label; if it is {' or '.join(meant)}, rename it"
         return _entry(group, Reason.UNCLEAR_LABEL, detail)
     if faults:
         return _entry(group, Reason.PHOTO_REJECTED, f"{faults} of {len(group.photos)} photos rejected")

@@ -211,7 +211,7 @@ def test_groups_in_a_folder_that_is_nearly_a_label_are_rejected_with_what_it_is_
     report = check(tmp_path, headers=headers)
     assert [group.group_id for group in report.groups] == ["QC-1"]
     assert reasons(report) == [("group", "QC-2", None, Reason.UNCLEAR_LABEL)]
-    assert report.rejected[0].detail == "the folder 审核 通过 is no label; if it is 审核通过, rename it"
+    assert report.rejected[0].detail == "the folder “审核 通过” is no label; if it is 审核通过, rename it"
     assert "is nearly 审核通过 and does not count" in report.report.notes[0]
 
 
