@@ -25,6 +25,7 @@ from tasks.engines.folders.adapters import adapter_refusals
 from tasks.engines.folders.admission import check_weights, check_words
 from tasks.engines.folders.code import check_code
 from tasks.engines.folders.content import end_tokens as said_ends
+from tasks.engines.folders.files import CONFIG, read_json
 from tasks.engines.folders.fit import differences
 from tasks.engines.folders.words import template_in_force
 from tasks.records.errors import (
@@ -207,6 +208,8 @@ def end_tokens(generation: GenerationConfig) -> frozenset[int]:
 def own_length(checkpoint: str) -> int:
     """Most tokens of one request by the checkpoint's own config. Raises CheckpointError."""
     check_code(Path(checkpoint))
+    if read_json(Path(checkpoint) / CONFIG) is None:  # transformers would take its defaults
+        raise CheckpointError(f"the config of {checkpoint} cannot be loaded: there is no {CONFIG}")
     with loading(f"the config of {checkpoint}"):
         config = Qwen3VLConfig.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
         return int(config.text_config.max_position_embeddings)
