@@ -17,8 +17,6 @@ from tests.infra.conftest import Server
 from tests.robot import listening
 from tests.workers import REPOSITORY
 
-pytestmark = pytest.mark.xdist_group("deploy")
-
 
 def missions_with(monkeypatch: pytest.MonkeyPatch, slug: str, **schedule: str) -> None:
     """Have deploy read missions of which one has another schedule; none of it at all removes the mission's file."""

@@ -19,8 +19,6 @@ from tests.infra.conftest import Server
 from tests.servers import HOST
 from tests.workers import REPOSITORY
 
-pytestmark = pytest.mark.xdist_group("deploy")
-
 MISSIONS = [mission.slug for mission in load_missions().values()]
 
 

@@ -151,7 +151,6 @@ def test_a_command_that_is_wrong_is_found(command: str) -> None:
     assert ASKED[program(command)](words_of(command)[1:])
 
 
-@pytest.mark.xdist_group("deploy")
 def test_the_commands_for_trouble_do_what_the_runbook_says(server: Server) -> None:
     """Run as they stand there, with the names of the site that is there."""
     shown = " ".join(commands(PAGES[0]))
