@@ -21,5 +21,11 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling | None:
-    """The scheduler of `--dist loadgroup`: xdist's own knows no groups with pytest 9.2, which has other node ids."""
-    return FolderScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+    """The scheduler of `--dist loadgroup`: xdist's own knows no groups with pytest 9.2, which has other node ids.
+
+    Folders come in their own order: by their number of tests, xdist's own way, the slowest would come last.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return FolderScheduling(config, log)
