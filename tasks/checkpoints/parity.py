@@ -21,8 +21,9 @@ from tasks.engines.batching import pack
 from tasks.engines.loading import load_model, load_processor, pick_device
 from tasks.engines.photos import Bounds, Patchifier, Scaler
 from tasks.engines.prompting import PromptEncoder
+from tasks.engines.protocol import Decoding, Request
 from tasks.records.errors import DeviceOutOfMemory
-from tasks.records.prompts import read_prompt
+from tasks.records.prompts import Prompt, read_prompt
 
 _MOST_NEW = 128
 _BATCH, _BATCH_TOKENS = 8, 16_384
@@ -118,7 +119,7 @@ class Comparison:
         for place, probe in enumerate(probes):
             shown = scaler.show(probe.data)
             patches, grid = patchifier.patches(shown.picture)
-            ids = encoder.with_photo(encoder.encode(asked.system, asked.user), shown.visual_tokens)
+            ids = encoder.with_photo(encoder.encode(_question(asked, probe)), shown.visual_tokens)
             rows.append(_Row(place, probe.name, ids, patches, grid))
         rows.sort(key=lambda row: -len(row.ids))
         return list(pack(rows, lambda row: len(row.ids) + _MOST_NEW, most_items=_BATCH, most_tokens=_BATCH_TOKENS))
@@ -183,3 +184,7 @@ def _told(name: str, one: str, other: str) -> str:
     at = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
     ours, theirs = one[at : at + _MOST_QUOTED], other[at : at + _MOST_QUOTED]
     return f"{name} from character {at + 1} on: {ours!r} with adapters, {theirs!r} merged"
+
+
+def _question(prompt: Prompt, probe: Probe) -> Request:
+    return Request(probe.name, lambda: probe.data, prompt.system, prompt.user, Decoding(_MOST_NEW))

@@ -76,9 +76,9 @@ def caption_photos(
         requests = [_request(one, root, prompt, decoding) for one in asked.values()]
         for result in model.generate(longest_first(model, requests)):
             sha256 = asked[result.id].photo.sha256
-            if not isinstance(result, Failure):
+            if isinstance(result, Completion):
                 store.write(outcome_key(name, result.id), to_line(_judge(sha256, result, model.name)))
-            else:
+            elif isinstance(result, Failure):
                 reason, detail = result.error.reason, result.error.detail
                 failed[result.id] = result.error
                 if reason not in PASSING:  # the same bytes will fail tomorrow

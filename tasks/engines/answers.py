@@ -35,8 +35,31 @@ def read_answer(tokenizer: Any, ids: Sequence[int], ends: Set[int]) -> Answer:
     return Answer(to_text(tokenizer, kept), "length" if at is None else "stop", len(kept) + (at is not None))
 
 
-def completion(request_id: str, answer: Answer, prompt_tokens: int, shown: Shown) -> Completion:
-    """The completion of a request, from its answer and from what was shown."""
+class StopStrings:
+    """Looks for strings that end an answer, while its tokens come. The text before the first of them is the answer."""
+
+    def __init__(self, tokenizer: Any, strings: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
+        self._strings = tuple(strings)
+        # A token is at least one of the four bytes that a character may have.
+        self._looked_at = 4 * max(map(len, self._strings)) + 4
+
+    def found(self, ids: Sequence[int]) -> bool:
+        """Whether the last of these tokens has completed one of the strings."""
+        text = to_text(self._tokenizer, ids[-self._looked_at :])
+        return any(string in text for string in self._strings)
+
+
+def before_stop(answer: Answer, strings: Sequence[str]) -> Answer:
+    """The answer up to the first of the strings, which ended it if one is there."""
+    at = min((found for string in strings if (found := answer.text.find(string)) >= 0), default=None)
+    return answer if at is None else Answer(answer.text[:at], "stop", answer.tokens)
+
+
+def completion(request_id: str, answer: Answer, prompt_tokens: int, shown: Shown | None) -> Completion:
+    """The completion of a request, from its answer and from what was shown, if there was a photo."""
+    if shown is None:
+        return Completion(request_id, answer.text, answer.finish_reason, prompt_tokens, 0, answer.tokens)
     return Completion(
         id=request_id,
         text=answer.text,

@@ -24,6 +24,7 @@ from tasks.engines.patience import Patience
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.protocol import Failure, Request, Result, Results
+from tasks.engines.scoring import without_scores
 from tasks.engines.silence import Silence
 from tasks.records.ahead import ahead
 
@@ -74,7 +75,9 @@ class EndpointEngine:
             depth = self._config.prefetch * self._config.prepare_workers
             with (
                 ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as preparing,
-                closing(ahead(preparing, self._preparer.prepare, requests, depth)) as prepared,
+                closing(
+                    ahead(preparing, self._preparer.prepare, without_scores(requests, self.name), depth)
+                ) as prepared,
             ):
                 for item in prepared:
                     if isinstance(item, Failure):
@@ -123,14 +126,14 @@ class EndpointEngine:
         )
 
 
-def _processing(checkpoint: str) -> tuple[Bounds, Callable[[str, str], int]]:
+def _processing(checkpoint: str) -> tuple[Bounds, Callable[[Request], int]]:
     """How photos are scaled and prompts counted: as the checkpoint does, or by estimate where there is none."""
     if not checkpoint:
         # Chinese and ASCII have at most about a token a character.
-        return Bounds(), lambda system, user: len(system) + len(user) + _TEMPLATE_TOKENS
+        return Bounds(), lambda request: len(request.system) + len(request.user) + _TEMPLATE_TOKENS
     from tasks.engines.loading import load_processor
     from tasks.engines.prompting import PromptEncoder
 
     processor = load_processor(checkpoint)
     prompts = PromptEncoder(processor)
-    return Bounds.of(processor.image_processor), lambda system, user: len(prompts.encode(system, user))
+    return Bounds.of(processor.image_processor), lambda request: len(prompts.encode(request))

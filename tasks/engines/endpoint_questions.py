@@ -152,11 +152,13 @@ class Questions:
             self._answered = time.monotonic()
             return True
 
-    def _body(self, request: Request, shown: Shown) -> dict[str, Any]:
+    def _body(self, request: Request, shown: Shown | None) -> dict[str, Any]:
         decoding = request.decoding
-        picture = f"data:image/png;base64,{base64.b64encode(shown.png()).decode()}"
-        # The photo stands before the text, as the chat template of our own engine has it.
-        content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": request.user}]
+        content: list[dict[str, Any]] = [{"type": "text", "text": request.user}]
+        if shown is not None:
+            picture = f"data:image/png;base64,{base64.b64encode(shown.png()).decode()}"
+            # The photo stands before the text, as the chat template of our own engine has it.
+            content.insert(0, {"type": "image_url", "image_url": {"url": picture}})
         return {
             "model": self._server.model.id,
             "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": content}],
@@ -165,6 +167,7 @@ class Questions:
             "top_p": decoding.top_p,
             # The same for all while it has no effect: ms-swift batches only requests with the same settings.
             "seed": request_seed(request.id, decoding.seed) if decoding.temperature > 0 else decoding.seed,
+            **({"stop": list(decoding.stop)} if decoding.stop else {}),
             **_OPENAI,
             **_EXTRAS.get(self._server.owner, {}),
         }

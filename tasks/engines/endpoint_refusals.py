@@ -90,7 +90,7 @@ def refused_in_a_row(server: Server, ready: Ready, words: str) -> EndpointRefuse
     return EndpointRefused(
         f"{server.config.url} has no answer for three different photos in a row, each time alike: that is the "
         f"server's fault, not the photos'. The last: {words}; a request of about {ready.tokens} tokens, "
-        f"{ready.shown.visual_tokens} of them visual, with {ready.request.decoding.max_new_tokens} new ones. If that "
+        f"{ready.visual_tokens} of them visual, with {ready.request.decoding.max_new_tokens} new ones. If that "
         "is too long for it, set model.max_model_len to what it takes, or lower model.max_pixels or "
         "generation.max_new_tokens; else look at the server's log and its content filter"
     )

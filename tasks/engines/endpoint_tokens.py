@@ -33,10 +33,10 @@ class TokenCounts:
         self._beside: dict[tuple[str, str], int] = {}
         self._told: set[str] = set()
 
-    def compared(self, ready: Ready, counted: int) -> Shown:
+    def compared(self, ready: Ready, counted: int) -> Shown | None:
         """What was shown, marked as scaled by the server where its count says so; `counted` is 0 if it has none."""
         shown = ready.shown
-        if not counted:
+        if not counted or shown is None:
             return shown
         beside = counted - shown.visual_tokens
         if self._exact:

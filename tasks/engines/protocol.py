@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -14,30 +14,48 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How an answer is decoded. At temperature 0 (greedy) top_p and seed have no effect."""
+    """How an answer is decoded. At temperature 0 (greedy) top_p and seed have no effect.
+
+    An answer ends before the first of the `stop` strings; its finish reason is then `stop`.
+    """
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One photo and one question.
+    """One question, about one photo or about text alone.
 
     `id` comes back with the answer, and is all that sampling depends on beside the seed. `read` gives the photo's
-    bytes and runs in the engine's own threads. `size` is the upright photo's width and height in pixels, if they are
-    known; batches of like sizes waste less. `name` is what messages call the photo, such as its key.
+    bytes and runs in the engine's own threads; there is none for text alone. `size` is the upright photo's width and
+    height in pixels, if they are known; batches of like sizes waste less. `name` is what messages call the photo, such
+    as its key.
+
+    Without a photo, the first `shared` characters of `user` are common to many requests: put those beside each other,
+    and what they share is read once. Requests that differ in `id` and `decoding` alone, and have the same `read`, are
+    samples of one question, which is read once for those that are asked one after another.
+
+    With `continuations` nothing is written: the result is `Scores`, the log-probabilities of these answers.
     """
 
     id: str
-    read: Callable[[], bytes]
+    read: Callable[[], bytes] | None
     system: str
     user: str
     decoding: Decoding
     size: tuple[int, int] | None = None
     name: str = ""
+    shared: int = 0
+    continuations: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> Hashable:
+        """The same for requests that ask the same of the same photo."""
+        return self.system, self.user, self.shared, self.read
 
     @property
     def label(self) -> str:
@@ -50,7 +68,7 @@ class Completion:
     """One answer. `text` holds special tokens if the model wrote any before it stopped.
 
     `width` and `height` are of the upright photo, in pixels; `shown_width` and `shown_height` are what the model saw of
-    it. `scaled_by` names the setting that the photo was too large for, if there is one.
+    it. `scaled_by` names the setting that the photo was too large for, if there is one. Without a photo all are 0.
     """
 
     id: str
@@ -59,15 +77,26 @@ class Completion:
     prompt_tokens: int
     visual_tokens: int
     completion_tokens: int
-    width: int
-    height: int
-    shown_width: int
-    shown_height: int
+    width: int = 0
+    height: int = 0
+    shown_width: int = 0
+    shown_height: int = 0
     scaled_by: ScaledBy | None = None
 
     def facts(self) -> dict[str, Any]:
         """Answer and sizes by name, as a record of it has them; all but the id."""
         return {name: value for name, value in asdict(self).items() if name != "id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How likely each of a request's continuations is: the sum of its tokens' log-probabilities (natural logarithm),
+    and how many tokens it is. `prompt_tokens` are those of prompt and photo."""
+
+    id: str
+    log_probs: tuple[float, ...]
+    tokens: tuple[int, ...]
+    prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +107,8 @@ class Failure:
     error: PhotoError
 
 
-Result = Completion | Failure
+Result = Completion | Scores | Failure
+"""Scores for a request with continuations, a completion for any other."""
 
 Results = Generator[Result, None, None]
 """Results as they come; closing it stops the threads behind it."""

@@ -21,15 +21,16 @@ from typing import Any
 import torch
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
-from tasks.engines.answers import Answer, Pieces, Streamer, completion, read_answer
+from tasks.engines.answers import Answer, Pieces, Streamer, before_stop, completion, read_answer
 from tasks.engines.loading import load_processor, longest_request, own_length, pick_device
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, FinishReason, Request, Result, Results
 from tasks.engines.refused import RefusedPhotos
-from tasks.engines.running import Batches, device_errors
 from tasks.engines.sampling import request_seed
+from tasks.engines.scoring import without_scores
+from tasks.engines.static_batches import Batches, device_errors
 from tasks.engines.swift_loading import open_swift
 from tasks.engines.swift_requests import Hook, chat_of, one_placeholder
 from tasks.records.errors import CheckpointError, EngineError, FieldcheckError, PhotoError
@@ -77,7 +78,7 @@ class SwiftEngine:
         self._ends = frozenset(self._tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
         self._checked: set[tuple[str, str]] = set()
         scaler = Scaler(Bounds.of(processor.image_processor), model, inputs or InputConfig())
-        self._preparer = Preparer(scaler, lambda system, user: len(self._prompts.encode(system, user)), most)
+        self._preparer = Preparer(scaler, lambda request: len(self._prompts.encode(request)), most)
         self._batches = Batches(
             config, self._preparer.length, self._preparer.prepare, lambda rows: self._forward(rows, None)
         )
@@ -89,7 +90,7 @@ class SwiftEngine:
 
     def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Requests that are decoded in different ways do not share a batch."""
-        for decoding, asked in groupby(requests, key=lambda request: request.decoding):
+        for decoding, asked in groupby(without_scores(requests, self.name), key=lambda request: request.decoding):
             alone = self._own_batches and decoding.temperature > 0
             yield from self._batches.results(asked, 1 if alone else self._most_items)
 
@@ -137,7 +138,8 @@ class SwiftEngine:
         if isinstance(answer, Exception):
             return self._failure(row, place, Reason.ENGINE_FAILED, type(answer).__name__, answer)
         try:
-            return completion(row.request.id, self._answer(answer.choices[0]), row.tokens, row.shown)
+            whole = before_stop(self._answer(answer.choices[0]), row.request.decoding.stop)
+            return completion(row.request.id, whole, row.tokens, row.shown)
         except _OddEnd as error:
             return self._failure(row, place, error.reason, str(error), error)
 
@@ -204,10 +206,10 @@ class SwiftEngine:
             self._swift.template.set_mode("transformers")
         with self._errors([row]):
             found = self._swift.template.encode(chat_of(row))["input_ids"]
-        prompt = self._prompts.encode(row.request.system, row.request.user)
+        prompt = self._prompts.encode(row.request)
         # LMDeploy's placeholder is -100.
         rendered = [self._placeholder if token == -100 else token for token in found]
-        if one_placeholder(rendered, self._placeholder) != self._prompts.with_photo(prompt, 1):
+        if one_placeholder(rendered, self._placeholder) != self._prompts.with_photo(prompt, int(row.shown is not None)):
             raise CheckpointError(
                 "ms-swift's template makes other tokens of this prompt than the checkpoint's chat template; take tags "
                 "such as <image> out of the prompt, or use engine kind transformers"
@@ -227,6 +229,7 @@ class SwiftEngine:
             min_p=0.0,
             repetition_penalty=1.0,
             seed=request_seed(request.id, decoding.seed),
+            stop=list(decoding.stop),
             stream=stream,
             return_details=not stream,
         )

@@ -36,7 +36,8 @@ def chat_of(row: Ready) -> Any:
     """An `InferRequest` with the photo before the text."""
     from swift.infer_engine import InferRequest
 
-    content = [{"type": "image", "image": row.shown.image()}, {"type": "text", "text": row.request.user}]
+    photo = [] if row.shown is None else [{"type": "image", "image": row.shown.image()}]
+    content = [*photo, {"type": "text", "text": row.request.user}]
     return InferRequest(
         messages=[{"role": "system", "content": row.request.system}, {"role": "user", "content": content}]
     )

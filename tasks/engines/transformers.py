@@ -6,36 +6,25 @@ it. What the device does with them is in `tasks.engines.qwen`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 
 import torch
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
-from tasks.engines.answers import Pieces, completion, read_answer
+from tasks.engines.answers import Pieces, StopStrings, before_stop, completion, read_answer
+from tasks.engines.continuous_batching import ContinuousBatching, Source
 from tasks.engines.loading import end_tokens, load_model, load_processor, longest_request, pick_device
-from tasks.engines.photos import Bounds, Scaler, Shown
+from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer
-from tasks.engines.prompting import PromptEncoder, PromptIds
-from tasks.engines.protocol import Failure, Request, Result, Results
-from tasks.engines.qwen.generator import Asked, Generator
-from tasks.engines.qwen.patches import Patched, cut
-from tasks.engines.qwen.vision import Normalisation
-from tasks.engines.rolling import Rolling, Source
-from tasks.engines.running import device_errors
-from tasks.engines.sampling import RowSampling
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A request that is ready for the device."""
-
-    request: Request
-    shown: Shown
-    patched: Patched
-    tokens: int
+from tasks.engines.prompting import PromptEncoder
+from tasks.engines.protocol import Failure, Request, Result, Results, Scores
+from tasks.engines.qwen.generator import Generator
+from tasks.engines.qwen.vision import Normalisation, patchify
+from tasks.engines.scoring import join_scores, split_scores
+from tasks.engines.sequence import Sequence
+from tasks.engines.static_batches import device_errors
 
 
 class TransformersEngine:
@@ -46,7 +35,7 @@ class TransformersEngine:
     def __init__(
         self,
         checkpoint: str,
-        adapters: Sequence[str] = (),
+        adapters: tuple[str, ...] | list[str] = (),
         *,
         device: str = "auto",
         model: ModelConfig | None = None,
@@ -68,38 +57,38 @@ class TransformersEngine:
         )
         self._preparer = Preparer(
             Scaler(Bounds.of(images), model, inputs or InputConfig()),
-            lambda system, user: len(self._prompts.encode(system, user)),
+            lambda request: len(self._prompts.encode(request)),
             longest_request(model, loaded.config.text_config.max_position_embeddings),
         )
-        self._rolling = Rolling(engine or EngineConfig(), self._prepare)
+        self._batching = ContinuousBatching(engine or EngineConfig(), self._prepare)
 
     def length(self, request: Request) -> int:
         """See `Engine.length`."""
         return self._preparer.length(request)
 
     def generate(self, requests: Iterable[Request]) -> Results:
-        """See `Engine.generate`. Requests with different prompts do not share a batch."""
-        for (system, user), some in groupby(requests, key=lambda request: (request.system, request.user)):
-            yield from self._rolling.results(some, partial(self._answer, self._prompts.encode(system, user)))
+        """See `Engine.generate`. Requests share a batch if their prompts begin with the same tokens, up to the photo or
+        to the end of what they share."""
+        for shared, some in groupby(split_scores(requests), key=lambda request: self._prompts.encode(request).shared):
+            finished = self._batching.results(some, partial(self._run, shared))
+            yield from join_scores(map(self._result, finished))
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`."""
-        row = self._prepare(request)
-        if isinstance(row, Failure):
-            return row
+        sequence = self._prepare(request)
+        if isinstance(sequence, Failure):
+            return sequence
         pieces = Pieces(self._tokenizer, self._ends, on_text)
-        prompt, decoding = self._prompts.encode(request.system, request.user), request.decoding
-        sampling = RowSampling([(request.id, decoding)])
-        with device_errors(self._device, lambda: [row]):
-            (ids,) = self._generator.answers(
-                prompt,
-                [row.patched],
-                decoding.max_new_tokens,
-                sampling,
-                lambda _, token: pieces.add(token),
-            )
+        waiting = [sequence]
+
+        def source(_: int) -> list[Sequence]:
+            return [waiting.pop()] if waiting else []
+
+        with device_errors(self._device, lambda: [sequence]):
+            for _ in self._generator.run(sequence.prompt.shared, source, pieces.add):
+                pass
         pieces.finish()
-        return self._completion(row, ids)
+        return self._result(sequence)
 
     def close(self) -> None:
         """Drop the weights and give the device's memory back."""
@@ -107,32 +96,45 @@ class TransformersEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _prepare(self, request: Request) -> _Row | Failure:
+    def _prepare(self, request: Request) -> Sequence | Failure:
         ready = self._preparer.prepare(request)
         if isinstance(ready, Failure):
             return ready
-        patched = cut(ready.shown.picture, self._patch, self._merge)
-        return _Row(request, ready.shown, patched, ready.tokens)
+        stop = request.decoding.stop
+        sequence = Sequence(
+            request,
+            self._prompts.encode(request),
+            ready.shown,
+            None if ready.shown is None else patchify(ready.shown.picture, self._patch, self._merge),
+            stops=StopStrings(self._tokenizer, stop) if stop else None,
+        )
+        if request.continuations:
+            sequence.prompt, sequence.given = self._prompts.answered(request, *request.continuations)
+        return sequence
 
-    def _answer(self, prompt: PromptIds, source: Source[_Row]) -> Iterator[Result]:
-        """Results of the rows from `source`, all of this prompt."""
-        rows: dict[int, _Row] = {}
-        sampling = RowSampling()
+    def _run(self, shared: tuple[int, ...], source: Source) -> Iterator[Sequence]:
+        """The sequences from `source` as they finish, all with this beginning."""
+        running: dict[int, Sequence] = {}
 
-        def enter(count: int) -> list[Asked]:
-            entering = {sampling.add(row.request.id, row.request.decoding): row for row in source(count)}
-            rows.update(entering)
-            return [Asked(number, row.patched, row.request.decoding.max_new_tokens) for number, row in entering.items()]
+        def enter(count: int) -> list[Sequence]:
+            entering = source(count)
+            running.update((id(one), one) for one in entering)
+            return entering
 
-        answers = self._generator.run(prompt, enter, sampling)
+        finished = self._generator.run(shared, enter)
         while True:
-            with device_errors(self._device, lambda: list(rows.values())):
-                answer = next(answers, None)
-            if answer is None:
+            with device_errors(self._device, lambda: list(running.values())):
+                sequence = next(finished, None)
+            if sequence is None:
                 return
-            number, ids = answer
-            sampling.drop(number)
-            yield self._completion(rows.pop(number), ids)
+            del running[id(sequence)]
+            yield sequence
 
-    def _completion(self, row: _Row, ids: list[int]) -> Result:
-        return completion(row.request.id, read_answer(self._tokenizer, ids, self._ends), row.tokens, row.shown)
+    def _result(self, finished: Sequence | Failure) -> Result:
+        if isinstance(finished, Failure):
+            return finished
+        if finished.log_prob is not None:
+            return Scores(finished.request.id, (float(finished.log_prob),), (len(finished.given),), finished.tokens)
+        answer = read_answer(self._tokenizer, finished.output, self._ends)
+        answer = before_stop(answer, finished.request.decoding.stop)
+        return completion(finished.request.id, answer, finished.tokens, finished.shown)

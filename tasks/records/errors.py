@@ -27,6 +27,7 @@
     |   +-- EngineGivenUp               a server was tried again until the deadline, in vain
     |   +-- DeviceOutOfMemory (retry)   a smaller batch can fit
     |   +-- DeviceFailed      (retry)   a device failed in the middle of its photos; names them
+    |   +-- NoScores                    this engine gives no log-probabilities
     |   +-- EngineMissing               the package behind a back end is not installed
     |   +-- EndpointRefused             the server refuses every request: key, model, address, length
     +-- OutputError                     what we publish or are handed
@@ -67,6 +68,7 @@ __all__ = [
     "ManifestError",
     "MergeFailed",
     "MissionBusy",
+    "NoScores",
     "NothingToDo",
     "OutputError",
     "ParityTooLow",
@@ -153,6 +155,10 @@ class DeviceFailed(EngineError):
     """A device, or the model on it, failed in the middle of photos; the message names them."""
 
     retryable: ClassVar[bool] = True
+
+
+class NoScores(EngineError):
+    """Log-probabilities were asked of an engine that gives none."""
 
 
 class EngineMissing(EngineError):

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """The bytes that the model was to see are not those that were verified."""
     SUMMARY_INVALID = "summary_invalid"
     """The model answered, the retry ladder ended, and no answer obeyed the grammar."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """The question and its answer do not fit what the model can take; it is never cut."""
     CAPTION_INVALID = "caption_invalid"
     """The model answered, and the dense caption breaks its rules."""
     CONTENT_REFUSED = "content_refused"

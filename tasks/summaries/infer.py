@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from blocks.errors import ObjectMissing, StoreDenied
 from configs.parts import GenerationConfig, LadderConfig
-from tasks.engines.protocol import Completion, Engine, Failure, Request, Result, Results, longest_first
+from tasks.engines.protocol import Completion, Engine, Failure, Request, Result, Results, Scores, longest_first
 from tasks.records.errors import EngineError, PhotoError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
@@ -172,6 +172,8 @@ class Reading:
         if isinstance(result, Failure):
             outcome = _failed(one.item, result)
             again = outcome.reason in REDECODED
+        elif isinstance(result, Scores):
+            raise EngineError(f"engine {self.engine.name} scored a photo and was not asked to")
         else:
             outcome = _judge(one.item, result, self.engine.name, attempts=one.asked)
             again = not outcome.ok

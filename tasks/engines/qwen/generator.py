@@ -1,76 +1,50 @@
-"""Answers to photos under one prompt: the photos are seen, the prompt is read, and tokens are written one by one.
+"""Answers to sequences that begin with the same tokens: photos are seen, prompts read, tokens written one by one.
 
-Answers differ in length: a row that has ended leaves the batch, and the next photo takes its place. Knows nothing of
-where photos come from, and nothing of what an answer means.
+Answers differ in length: a sequence that has finished leaves the batch, and the next one takes its place.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tasks.engines.prompting import PromptIds
-from tasks.engines.qwen.head import Head
+from tasks.engines.qwen.decode_steps import DecodeSteps
+from tasks.engines.qwen.kv_slots import KV, KVSlots, Question, read_shared
 from tasks.engines.qwen.language import Language
-from tasks.engines.qwen.patches import Grid, Patched
-from tasks.engines.qwen.positions import Spot
-from tasks.engines.qwen.prefix import prefixes
-from tasks.engines.qwen.slots import Slots
-from tasks.engines.qwen.steps import Steps
+from tasks.engines.qwen.output_layer import OutputLayer
+from tasks.engines.qwen.rotary import Cells, next_position, positions_of
 from tasks.engines.qwen.vision import Normalisation, VisionTower
+from tasks.engines.sampling import noisy
+from tasks.engines.sequence import Sequence
 
 LEAVING = 0.25
-"""Share of a batch's rows that must have ended before they leave it: leaving moves the keys and values of others."""
+"""Share of a batch's rows that must have finished before they leave it: leaving moves the keys and values of others."""
 
-_READING = 8192
-"""Tokens of pictures and prompts that are read at once: enough for any device to be busy, and little memory."""
+_PREFILL = 8192
+"""Tokens that are read at once: enough for any device to be busy, and little memory."""
 
+_SHARED = 4
+"""Shared beginnings whose keys and values are kept: a mission's own, those of its retries, one more."""
 
-class Sampler(Protocol):
-    """Chooses tokens where the likeliest is not what is wanted."""
+OnToken = Callable[[int], None]
+"""Is told each token of an answer as it comes."""
 
-    def samples(self, number: int, /) -> bool:
-        """Whether the answer to this photo is sampled at all."""
-        ...
-
-    def choose(self, logits: Tensor, numbers: Sequence[int], /) -> Tensor:
-        """The next tokens, int64 [rows], from logits [rows, vocabulary] of the photos with these numbers."""
-        ...
+Source = Callable[[int], list[Sequence]]
+"""Given how many sequences are running: those that enter now. None end a run in which none is running."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A photo that is to be answered with at most `most` tokens; `number` is its own."""
+class PendingTokens:
+    """Tokens on their way from the device: of which sequences, and what they are."""
 
-    number: int
-    photo: Patched
-    most: int
-
-
-@dataclass(slots=True)
-class _Writing:
-    """An answer under way."""
-
-    most: int
-    ids: list[int]
-
-    @property
-    def left(self) -> int:
-        """Tokens that it may still get."""
-        return self.most - len(self.ids)
-
-
-class _Told:
-    """Tokens on their way from the device: of which photos, and what they are."""
-
-    def __init__(self, numbers: Sequence[int], tokens: Tensor) -> None:
-        self._numbers = list(numbers)
+    def __init__(self, sequences: Iterable[Sequence], tokens: Tensor) -> None:
+        self._sequences = list(sequences)
         self._arrived: torch.cuda.Event | None = None
         if tokens.is_cuda:
             self._tokens = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
@@ -80,168 +54,205 @@ class _Told:
         else:
             self._tokens = tokens
 
-    def each(self) -> Iterator[tuple[int, int]]:
-        """Photo and token, once they are there."""
+    def each(self) -> Iterator[tuple[Sequence, int]]:
+        """Sequence and token, once they are there."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return zip(self._numbers, self._tokens.tolist(), strict=True)
-
-
-OnToken = Callable[[int, int], None]
-"""Is told a photo's number and the next token of its answer."""
-
-Source = Callable[[int], Sequence[Asked]]
-"""Given how many photos are being answered: those that enter now. None end a run in which none is being answered."""
+        return zip(self._sequences, self._tokens.tolist(), strict=True)
 
 
 class Generator:
     """One loaded model. `ends` are the tokens that end an answer; they are part of it.
 
-    Runs are one after the other. Memory that one has taken is kept for the next with the same prompt.
+    Runs are one after the other. Memory that one has taken is kept for the next with the same shared beginning.
     """
 
     def __init__(self, model: Any, normalisation: Normalisation, ends: Set[int]) -> None:
         self.model = model
-        self._language = Language(model.model.language_model)
+        self.language = Language(model.model.language_model)
         self._tower = VisionTower(model.model.visual, normalisation)
         self._merge: int = model.model.visual.spatial_merge_size
-        self._prefix = prefixes(self._language)
-        self._head = Head(model.lm_head)
+        # Not of a method, which would hold the generator: its memory must be free as soon as it is dropped.
+        self._read_shared = lru_cache(maxsize=_SHARED)(partial(read_shared, self.language))
+        self._output_layer = OutputLayer(model.lm_head)
         self._ends = ends
-        self._steps: Steps | None = None
-        works_by_itself = self._language.device.type == "cuda"
+        self._steps: DecodeSteps | None = None
+        self._questions: dict[Hashable, Question] = {}
+        is_asynchronous = self.language.device.type == "cuda"
         # bitsandbytes asks the device for numbers in the middle of a layer, which no recording can have.
-        self._record = works_by_itself and not getattr(model, "is_quantized", False)
-        # A device that works by itself is given the next step before the tokens of the last are looked at.
-        self.lag = 1 if works_by_itself else 0
+        self._record = is_asynchronous and not getattr(model, "is_quantized", False)
+        # Such a device is given the next step before the tokens of the last are looked at.
+        self.lag = 1 if is_asynchronous else 0
 
-    def answers(
-        self,
-        prompt: PromptIds,
-        photos: Sequence[Patched],
-        most: int,
-        sampler: Sampler | None = None,
-        on_token: OnToken | None = None,
-    ) -> list[list[int]]:
-        """The tokens of each photo's answer, at most `most`, all as one batch."""
-        waiting = [Asked(number, photo, most) for number, photo in enumerate(photos)]
+    def answer(self, sequences: Iterable[Sequence]) -> list[Sequence]:
+        """The same sequences, finished, as one batch; all must have the same shared beginning."""
+        waiting = list(sequences)
+        found = list(waiting)
 
-        def source(_: int) -> list[Asked]:
+        def source(_: int) -> list[Sequence]:
             entering = waiting.copy()
             waiting.clear()
             return entering
 
-        found = dict(self.run(prompt, source, sampler, on_token))
-        return [found[number] for number in range(len(photos))]
+        for _ in self.run(found[0].prompt.shared, source) if found else ():
+            pass
+        return found
 
     @torch.inference_mode()
-    def run(
-        self,
-        prompt: PromptIds,
-        source: Source,
-        sampler: Sampler | None = None,
-        on_token: OnToken | None = None,
-    ) -> Iterator[tuple[int, list[int]]]:
-        """Numbers and answers of the photos that `source` gives, as they end. Greedy without `sampler`."""
-        rows: list[int] = []  # the photo that each slot is of
-        writing: dict[int, _Writing] = {}
-        told: deque[_Told] = deque()
-        with self._slots(prompt) as steps:
+    def run(self, shared: tuple[int, ...], source: Source, on_token: OnToken | None = None) -> Iterator[Sequence]:
+        """The sequences that `source` gives, as they finish. Their prompts must begin with `shared`."""
+        rows: list[Sequence] = []  # the sequence that each slot is of
+        running = 0
+        pending: deque[PendingTokens] = deque()
+        with self._slots(shared) as steps:
             while True:
-                entering = source(len(writing))
+                entering = source(running)
                 if entering:
-                    rows = _leave(steps.slots, rows, writing)
-                    writing |= {one.number: _Writing(one.most, []) for one in entering}
-                    numbers, tokens = self._read(steps.slots, prompt, entering, sampler)
-                    rows += numbers
-                    told.append(_Told(numbers, tokens))
-                elif not writing:
+                    rows = _compact(steps.slots, rows)
+                    entered, tokens = self._read(steps.slots, entering)
+                    rows += entered
+                    running += len(entered)
+                    pending.append(PendingTokens(entered, tokens))
+                elif not running:
                     return
                 if self.lag or not entering:
-                    told.append(_Told(rows, self._step(steps, rows, sampler)))
-                while len(told) > self.lag:
-                    for number, token in told.popleft().each():
-                        if number not in writing:
+                    pending.append(PendingTokens(rows, self._step(steps, rows)))
+                while len(pending) > self.lag:
+                    for sequence, token in pending.popleft().each():
+                        if sequence.is_finished:
                             continue
-                        writing[number].ids.append(token)
+                        was_last = sequence.append(token, self._ends)
                         if on_token is not None:
-                            on_token(number, token)
-                        if token in self._ends or not writing[number].left:
-                            yield number, writing.pop(number).ids
-                if writing and len(writing) <= (1 - LEAVING) * len(rows):
-                    rows = _leave(steps.slots, rows, writing)
+                            on_token(token)
+                        if was_last:
+                            running -= 1
+                            yield sequence
+                if running and running <= (1 - LEAVING) * len(rows):
+                    rows = _compact(steps.slots, rows)
 
     @contextmanager
-    def _slots(self, prompt: PromptIds) -> Iterator[Steps]:
-        """Steps of empty slots for this prompt. What a run that ended before its end had taken is given back."""
+    def _slots(self, shared: tuple[int, ...]) -> Iterator[DecodeSteps]:
+        """Steps of empty slots after this beginning. What a run that was broken off had taken is given back."""
         steps, self._steps = self._steps, None
-        prefix = self._prefix(prompt.before)
-        if steps is None or steps.slots.prefix is not prefix:
+        self._questions.clear()
+        begun: list[KV] = self._read_shared(shared)
+        if steps is None or steps.slots.shared is not begun:
             steps = None  # its memory, before more is taken
-            steps = Steps(self._language, self._head, Slots(prefix), record=self._record)
-        steps.slots.keep([])
+            steps = DecodeSteps(self.language, self._output_layer, KVSlots(begun), record=self._record)
+        steps.slots.compact([])
         yield steps
         self._steps = steps
 
-    def _read(
-        self, slots: Slots, prompt: PromptIds, entering: Sequence[Asked], sampler: Sampler | None
-    ) -> tuple[list[int], Tensor]:
-        """See the photos and read the prompt after each: their numbers in the order of their slots, and the first
+    def _read(self, slots: KVSlots, entering: list[Sequence]) -> tuple[list[Sequence], Tensor]:
+        """Give each a slot, and read each question once: the sequences in the order of their slots, and the first
         tokens of their answers."""
-        by_grid: dict[Grid, list[Asked]] = {}
+        slots.reserve(slots.rows + len(entering), max(one.tokens + one.most + self.lag for one in entering))
+        askers: dict[Hashable, list[Sequence]] = {}
         for one in entering:
-            by_grid.setdefault(one.photo.grid, []).append(one)
-        longest = max(len(prompt) + self._spot(prompt, one.photo).cells + one.most + self.lag for one in entering)
-        slots.reserve(slots.rows + len(entering), longest)
-        numbers: list[int] = []
+            one.enter()
+            askers.setdefault(one.question, []).append(one)
+        first_askers = [some[0] for key, some in askers.items() if key not in self._questions]
+        entered: list[Sequence] = []
         states: list[Tensor] = []
-        for some in by_grid.values():
-            at_once = max(1, _READING // self._spot(prompt, some[0].photo).cells)
-            for first in range(0, len(some), at_once):
-                part = some[first : first + at_once]
-                states.append(self._see(slots, prompt, part))
-                numbers += [one.number for one in part]
-        tokens = self._pick(torch.cat(states), numbers, sampler)
-        slots.tokens[slots.rows - len(numbers) : slots.rows] = tokens
-        return numbers, tokens
+        questions = dict(self._questions)
+        for batch in self._prefill_batches(first_askers):
+            first = slots.rows
+            found = self._prefill(slots, batch)
+            for row, one in enumerate(batch):
+                tokens = one.tokens - slots.before
+                questions[one.question] = slots.question(first + row, tokens, found[row], self._next_position(one))
+            entered += batch
+            states.append(found)
+        read = set(map(id, entered))
+        for key, some in askers.items():
+            if others := [one for one in some if id(one) not in read]:
+                slots.load(questions[key], [one.most + self.lag for one in others])
+                entered += others
+                states.append(questions[key].state.expand(len(others), -1))
+            self._keep(key, questions[key], any(one.asked_again for one in some[-1:]))
+        tokens = self._choose(torch.cat(states), entered)
+        slots.tokens[slots.rows - len(entered) : slots.rows] = tokens
+        return entered, tokens
 
-    def _see(self, slots: Slots, prompt: PromptIds, some: Sequence[Asked]) -> Tensor:
-        """States [rows, width] that the first tokens of the answers to photos of one size follow."""
-        spot = self._spot(prompt, some[0].photo)
-        features = torch.stack(self._tower([one.photo for one in some]), 1)
-        tail = self._language.embed(torch.tensor(prompt.after, device=self._language.device))
-        embeds = torch.cat([features[0], tail.expand(len(some), -1, -1)], 1)
-        positions = spot.positions().to(self._language.device)[:, None].expand(-1, len(some), -1)
-        attend = slots.enter([one.most + self.lag for one in some], embeds.shape[1], spot.next)
-        return self._language(embeds, positions, attend, tuple(features[1:]))
+    def _keep(self, key: Hashable, question: Question, asked_again: bool) -> None:
+        """Keep what was read for who asks the same later, or drop what was kept."""
+        if not asked_again:
+            self._questions.pop(key, None)
+        elif key not in self._questions:
+            kv = [(keys.clone(), values.clone()) for keys, values in question.kv]
+            self._questions[key] = Question(kv, question.state.clone(), question.position)
 
-    def _step(self, steps: Steps, rows: Sequence[int], sampler: Sampler | None) -> Tensor:
+    def _prefill_batches(self, sequences: list[Sequence]) -> Iterator[list[Sequence]]:
+        """Sequences that are read at once: of photos of one size, or of texts of about one length."""
+        ordered = sorted(sequences, key=lambda one: (self._cells(one), len(one.prompt.own)))
+        for cells, same in groupby(ordered, key=self._cells):
+            some = list(same)
+            while some:
+                each = cells[0] * cells[1] or len(some[-1].prompt.own)
+                at_once = max(1, _PREFILL // each)
+                yield some[-at_once:]
+                del some[-at_once:]
+
+    def _prefill(self, slots: KVSlots, batch: list[Sequence]) -> Tensor:
+        """States [rows, width] that the first tokens of the answers follow. Shorter texts are padded behind."""
+        cells, device = self._cells(batch[0]), self.language.device
+        lengths = [len(one.prompt.own) for one in batch]
+        longest = max(lengths)
+        ids = [[*one.prompt.own, *[0] * (longest - len(one.prompt.own))] for one in batch]
+        embeds, deep = self.language.embed(torch.tensor(ids, device=device)), ()
+        if cells[0]:
+            features = torch.stack(self._tower([one.patches for one in batch if one.patches]), 1)
+            embeds, deep = torch.cat([features[0], embeds], 1), tuple(features[1:])
+        positions = positions_of(slots.before, cells, longest).to(device)[:, None].expand(-1, len(batch), -1)
+        attend = slots.allocate(
+            [one.tokens - slots.before for one in batch],
+            [one.most + self.lag for one in batch],
+            [self._next_position(one) for one in batch],
+        )
+        if min(lengths) == longest:
+            return self.language(embeds, positions, attend, deep)
+        ends = torch.tensor(lengths, device=device) + cells[0] * cells[1] - 1
+        return self.language(embeds, positions, attend, deep, lambda states: states[torch.arange(len(batch)), ends])
+
+    def _step(self, steps: DecodeSteps, rows: list[Sequence]) -> Tensor:
         """The next token of each row."""
-        written = steps()
-        if sampler is None or not any(sampler.samples(number) for number in rows):
-            return written.tokens
-        tokens = self._choose(written.tokens, written.states, rows, sampler)
+        output = steps()
+        if not any(one.is_sampled or one.given for one in rows):
+            return output.tokens
+        tokens = self._choose(output.states, rows, output.tokens)
         steps.slots.tokens[: len(rows)] = tokens
         return tokens
 
-    def _pick(self, states: Tensor, numbers: Sequence[int], sampler: Sampler | None) -> Tensor:
-        tokens = self._head.likeliest(states)
-        return tokens if sampler is None else self._choose(tokens, states, numbers, sampler)
-
-    def _choose(self, tokens: Tensor, states: Tensor, numbers: Sequence[int], sampler: Sampler) -> Tensor:
-        """The likeliest tokens, with those that are sampled in their places."""
-        places = [place for place, number in enumerate(numbers) if sampler.samples(number)]
+    def _choose(self, states: Tensor, rows: list[Sequence], likeliest: Tensor | None = None) -> Tensor:
+        """The next token after each state: the likeliest, one that is drawn, or one that is given."""
+        tokens = self._output_layer.likeliest(states) if likeliest is None else likeliest
+        places = [place for place, one in enumerate(rows) if one.is_sampled]
         if places:
-            chosen = sampler.choose(self._head.logits(states[places]), [numbers[place] for place in places])
-            tokens[places] = chosen.to(tokens.device)
+            logits = self._output_layer.logits(states[places])
+            drawn = [
+                noisy(row, rows[place].request.decoding, rows[place].noise).argmax()  # type: ignore[arg-type]
+                for place, row in zip(places, logits, strict=True)
+            ]
+            tokens[places] = torch.stack(drawn)
+        places = [place for place, one in enumerate(rows) if one.fed < len(one.given)]
+        if places:
+            given = torch.tensor([rows[place].given[rows[place].fed] for place in places], device=tokens.device)
+            tokens[places] = given
+            for place, log_prob in zip(places, self._output_layer.log_probs(states[places], given), strict=True):
+                rows[place].feed(log_prob)
         return tokens
 
-    def _spot(self, prompt: PromptIds, photo: Patched) -> Spot:
-        rows, columns = (side // self._merge for side in photo.grid)
-        return Spot(len(prompt.before), rows, columns, len(prompt.after))
+    def _cells(self, one: Sequence) -> Cells:
+        if one.patches is None:
+            return 0, 0
+        rows, columns = one.patches.grid
+        return rows // self._merge, columns // self._merge
+
+    def _next_position(self, one: Sequence) -> int:
+        return next_position(len(one.prompt.shared), self._cells(one), len(one.prompt.own))
 
 
-def _leave(slots: Slots, rows: list[int], writing: Mapping[int, _Writing]) -> list[int]:
-    """Drop the rows whose answers have ended."""
-    order = slots.keep([place for place, number in enumerate(rows) if number in writing])
+def _compact(slots: KVSlots, rows: list[Sequence]) -> list[Sequence]:
+    """Drop the rows that have finished."""
+    order = slots.compact([place for place, one in enumerate(rows) if not one.is_finished])
     return [rows[place] for place in order]

@@ -10,16 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRMSNorm
 
-from tasks.engines.qwen.fused import side_by_side
 from tasks.engines.qwen.rotary import rotate
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Given the number of a layer, and queries [rows, heads, tokens, width], keys and values [rows, fewer heads, tokens,
 width] of new tokens: what they take from all tokens that they may look at, like the queries."""
+
+
+def last_of_each_row(states: Tensor) -> Tensor:
+    """States [rows, tokens, width] to those of the last token of each row."""
+    return states[:, -1]
 
 
 class Language:
@@ -35,22 +39,29 @@ class Language:
         found: Tensor = self._language.embed_tokens(ids)
         return found
 
-    def __call__(self, embeds: Tensor, positions: Tensor, attend: Attend, deep: Sequence[Tensor] = ()) -> Tensor:
-        """States [rows, width of the model] of the last token.
+    def __call__(
+        self,
+        embeds: Tensor,
+        positions: Tensor,
+        attend: Attend,
+        deep: Sequence[Tensor] = (),
+        pick: Callable[[Tensor], Tensor] = last_of_each_row,
+    ) -> Tensor:
+        """States [rows, width of the model] of the tokens that `pick` takes out of [rows, tokens, width of the model].
 
         `embeds` is [rows, tokens, width of the model], `positions` int64 [3, rows, tokens]. `deep` are features
-        [rows, cells, width of the model] that the first layers add to the first tokens (deepstack).
+        [rows, visual tokens, width of the model] that the first layers add to the first tokens (deepstack).
         """
         states = embeds
         cosine, sine = self._language.rotary_emb(states, positions)
         rotary = cosine[:, :, None], sine[:, :, None]
         for number, (layer, attention) in enumerate(zip(self._language.layers, self._attention, strict=True)):
-            query, key, value = attention.look(_norm(layer.input_layernorm, states), rotary)
-            states = states + attention.take(attend(number, query, key, value))
+            query, key, value = attention.project_qkv(_norm(layer.input_layernorm, states), rotary)
+            states = states + attention.project_out(attend(number, query, key, value))
             states = states + layer.mlp(_norm(layer.post_attention_layernorm, states))
             if number < len(deep):
                 states[:, : deep[number].shape[1]] += deep[number]
-        return _norm(self._language.norm, states[:, -1])
+        return _norm(self._language.norm, pick(states))
 
 
 class _Attention:
@@ -67,14 +78,14 @@ class _Attention:
             norms = zip((module.q_norm, module.k_norm), self._heads, strict=True)
             self._weight = torch.cat([norm.weight.detach().expand(heads, -1) for norm, heads in norms])
 
-    def look(self, states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project_qkv(self, states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each [rows, heads, tokens, width]."""
         heads = self._project(states).view(*states.shape[:2], -1, self._width)
         turned = rotate(self._normed(heads), *rotary)
         query, key = turned.split(self._heads, 2)
         return query.transpose(1, 2), key.transpose(1, 2), heads[:, :, sum(self._heads) :].transpose(1, 2)
 
-    def take(self, mixed: Tensor) -> Tensor:
+    def project_out(self, mixed: Tensor) -> Tensor:
         """Mixed values [rows, heads, tokens, width] to states."""
         found: Tensor = self._module.o_proj(mixed.transpose(1, 2).flatten(2))
         return found
@@ -98,3 +109,18 @@ def _norm(module: Any, states: Tensor) -> Tensor:
 
 def _is_plain(norm: Any) -> bool:
     return type(norm) is Qwen3VLTextRMSNorm
+
+
+def side_by_side(layers: Sequence[Any]) -> Callable[[Tensor], Tensor]:
+    """What linear layers give, side by side: states [..., width] to [..., sum of their widths].
+
+    Plain layers become one. Their weights are then parts of its weights, so that no memory is taken for it. Layers with
+    an adapter, or with quantised weights, are called one after the other.
+    """
+    if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
+        return lambda states: torch.cat([layer(states) for layer in layers], -1)
+    weight = torch.cat([layer.weight.detach() for layer in layers])
+    parts = weight.split([layer.out_features for layer in layers])
+    for layer, part in zip(layers, parts, strict=True):
+        layer.weight.data = part
+    return lambda states: functional.linear(states, weight)

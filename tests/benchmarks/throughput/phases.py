@@ -72,10 +72,10 @@ def watch_ours(clock: Clock, engine: Any) -> None:
     clock.watch(Path, "read_bytes", "read")
     clock.watch(photos, "decode", "decode")
     clock.watch(photos.vision, "resize", "scale")
-    clock.watch(transformers, "cut", "patchify")
+    clock.watch(transformers, "patchify", "patchify")
     clock.watch(transformers, "read_answer", "detokenise")
     generator._tower = clock.timed(generator._tower, "vision")
-    generator._language = _Timed(generator._language, clock, "prefill")  # steps have their own
+    generator.language = _Timed(generator.language, clock, "prefill")  # steps have their own
     clock.watch(generator, "_step", "decode step")
 
 

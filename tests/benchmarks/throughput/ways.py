@@ -11,7 +11,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,11 +27,9 @@ from flows.terminal import embedded
 from tasks.engines.answers import read_answer
 from tasks.engines.loading import end_tokens, load_model, load_processor, pick_device
 from tasks.engines.photos import Bounds, Scaler
-from tasks.engines.prompting import PromptIds
 from tasks.engines.protocol import Completion, Decoding, Request, longest_first
-from tasks.engines.qwen.generator import Asked as Photo
-from tasks.engines.qwen.prefix import read_prefix
-from tasks.engines.qwen.slots import Slots
+from tasks.engines.qwen.kv_slots import KVSlots, read_shared
+from tasks.engines.sequence import Sequence
 from tasks.engines.transformers import TransformersEngine
 from tasks.publishing.keys import records_name
 from tasks.records.prompts import Prompt
@@ -39,7 +37,7 @@ from tasks.summaries.prompts import summary_prompt
 from tests.benchmarks.throughput.checkpoints import Setting
 from tests.benchmarks.throughput.workload import MISSION, Item
 
-Groups = Sequence[Sequence[Item]]
+Groups = list[list[Item]]
 Texts = dict[str, str]
 
 
@@ -93,7 +91,7 @@ class Published:
         self.model = load_model(str(asked.checkpoint), (), asked.model, self.device)
         self._ends = end_tokens(self.model.generation_config)
 
-    def answer(self, items: Sequence[Item]) -> Texts:
+    def answer(self, items: list[Item]) -> Texts:
         """One batch."""
         images = []
         for item in items:
@@ -206,9 +204,9 @@ class Unshared(Ours):
         generator = self.engine._generator
         read = generator._read
 
-        def anew(slots: Slots, prompt: PromptIds, entering: Sequence[Photo], *rest: Any) -> Any:
-            read_prefix(generator._language, prompt.before, len(entering))
-            return read(slots, prompt, entering, *rest)
+        def anew(slots: KVSlots, entering: list[Sequence]) -> Any:
+            read_shared(generator.language, entering[0].prompt.shared, len(entering))
+            return read(slots, entering)
 
         generator._read = anew  # type: ignore[method-assign]
 

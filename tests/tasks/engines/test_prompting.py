@@ -30,7 +30,7 @@ def test_inputs_are_those_of_the_processor(demo: Demo) -> None:
     shown = Scaler(Bounds.of(ours.image_processor), ModelConfig(), InputConfig()).show(path.read_bytes())
     patches, grid = Patchifier(ours.image_processor).patches(shown.picture)
     encoder = PromptEncoder(ours)
-    prompt = encoder.encode(request.system, request.user)
+    prompt = encoder.encode(request)
     assert encoder.with_photo(prompt, shown.visual_tokens) == want["input_ids"][0].tolist()
     assert torch.equal(patches, want["pixel_values"])
     assert [list(grid)] == want["image_grid_thw"].tolist()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from configs.parts import InputConfig, ModelConfig
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
-from tasks.engines.qwen.slots import Slots
+from tasks.engines.qwen.kv_slots import KVSlots
 from tasks.engines.transformers import TransformersEngine
 from tasks.images.open import decode
 from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
@@ -141,18 +141,18 @@ def test_a_batch_that_does_not_fit_begins_again_with_half_the_tokens(
     """A device that holds three rows: memory is really taken, and more is refused."""
     requests = [ask(path) for path in photo_files(demo, 10)]
     expected = {result.id: result for result in engine.generate(requests)}
-    reserve = Slots.reserve
+    reserve = KVSlots.reserve
     sizes: list[int] = []
 
-    def small(slots: Slots, rows: int, room: int) -> None:
+    def small(slots: KVSlots, rows: int, room: int) -> None:
         sizes.append(rows)
         if rows > 3:
             raise torch.OutOfMemoryError("out of memory")
         reserve(slots, rows, room)
 
     monkeypatch.setattr(engine._generator, "_steps", None)
-    monkeypatch.setattr(Slots, "reserve", small)
-    monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)  # so that it is put back
+    monkeypatch.setattr(KVSlots, "reserve", small)
+    monkeypatch.setattr(engine._batching, "most_tokens", engine._batching.most_tokens)  # so that it is put back
     assert {result.id: result for result in engine.generate(requests)} == expected
     assert sizes[:2] == [8, 4]
     assert max(sizes[2:]) <= 4
@@ -168,8 +168,8 @@ def test_one_photo_that_does_not_fit_is_an_error_that_can_be_tried_again(
     def never(*_: object, **__: object) -> object:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(engine._generator, "_see", never)
-    monkeypatch.setattr(engine._rolling, "most_tokens", engine._rolling.most_tokens)
+    monkeypatch.setattr(engine._generator, "_prefill", never)
+    monkeypatch.setattr(engine._batching, "most_tokens", engine._batching.most_tokens)
     with pytest.raises(DeviceOutOfMemory, match=r"1 photos, .* lower model\.max_pixels") as caught:
         list(engine.generate([ask(path) for path in photo_files(demo, 2)]))
     assert caught.value.retryable
@@ -181,7 +181,7 @@ def test_a_device_that_broke_asks_for_a_new_engine(
     def broken(*_: object, **__: object) -> object:
         raise torch.AcceleratorError("an illegal memory access was encountered")
 
-    monkeypatch.setattr(engine._generator, "_see", broken)
+    monkeypatch.setattr(engine._generator, "_prefill", broken)
     with pytest.raises(EngineUnavailable, match="run again"):
         list(engine.generate([ask(path) for path in photo_files(demo, 1)]))
 

@@ -11,9 +11,12 @@ from configs.parts import InputConfig, ModelConfig
 from tasks.engines.loading import load_model, load_processor
 from tasks.engines.photos import Bounds, Scaler, Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
-from tasks.engines.qwen.patches import Patched, cut
+from tasks.engines.protocol import Decoding, Request
+from tasks.engines.qwen.vision import Patches, patchify
+from tasks.engines.sequence import Sequence
 from tests.demo import Demo
 from tests.tasks.engines.asking import ask_mixed
+from tests.tasks.engines.qwen.sources import Ask
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +35,7 @@ def processor(demo: Demo) -> Any:
 def prompt(demo: Demo, processor: Any) -> PromptIds:
     """The ids of a mission's prompt."""
     request = ask_mixed(demo)[0]
-    return PromptEncoder(processor).encode(request.system, request.user)
+    return PromptEncoder(processor).encode(request)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +46,20 @@ def photos(demo: Demo, processor: Any) -> list[Shown]:
 
 
 @pytest.fixture(scope="session")
-def patched(photos: list[Shown], processor: Any) -> list[Patched]:
+def patches(photos: list[Shown], processor: Any) -> list[Patches]:
     """The same in patches."""
     images = processor.image_processor
-    return [cut(shown.picture, images.patch_size, images.merge_size) for shown in photos]
+    return [patchify(shown.picture, images.patch_size, images.merge_size) for shown in photos]
+
+
+@pytest.fixture(scope="session")
+def ask(prompt: PromptIds, photos: list[Shown], patches: list[Patches]) -> Ask:
+    """Makes sequences about those photos."""
+
+    def make(
+        photo: int, most: int, request_id: str | None = None, prompt: PromptIds = prompt, **decoding: Any
+    ) -> Sequence:
+        request = Request(request_id or str(photo), lambda: b"", "", "", Decoding(most, **decoding))
+        return Sequence(request, prompt, photos[photo], patches[photo])
+
+    return make

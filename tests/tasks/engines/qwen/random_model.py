@@ -5,12 +5,16 @@ In float64, so that what else is in the batch changes no likeliest token. Knows 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from tasks.engines.photos import Shown
 from tasks.engines.prompting import PromptIds
-from tasks.engines.qwen.patches import Patched, cut
-from tasks.engines.qwen.vision import Normalisation
+from tasks.engines.protocol import Decoding, Request
+from tasks.engines.qwen.vision import Normalisation, Patches, patchify
+from tasks.engines.sequence import Sequence
 
 PATCH, MERGE, VOCABULARY = 4, 2, 48
 NORMALISATION = Normalisation(1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -60,9 +64,23 @@ def random_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
     return model
 
 
-def photo(seed: int, rows: int, columns: int) -> Patched:
+def photo(seed: int, rows: int, columns: int) -> Patches:
     """A picture of noise, of `rows` x `columns` visual tokens."""
     side = PATCH * MERGE
     generator = torch.Generator().manual_seed(seed)
     picture = torch.randint(0, 256, (3, rows * side, columns * side), dtype=torch.uint8, generator=generator)
-    return cut(picture, PATCH, MERGE)
+    return patchify(picture, PATCH, MERGE)
+
+
+def about_photo(request_id: str, patches: Patches, most: int, **decoding: Any) -> Sequence:
+    """A sequence about a picture."""
+    request = Request(request_id, lambda: b"", "", "", Decoding(most, **decoding))
+    rows, columns = (side // MERGE for side in patches.grid)
+    shown = Shown(torch.empty(3, 0, 0, dtype=torch.uint8), rows * columns, 0, 0, None)
+    return Sequence(request, PROMPT, shown, patches)
+
+
+def about_text(request_id: str, own: tuple[int, ...], most: int, **decoding: Any) -> Sequence:
+    """A sequence about text alone."""
+    request = Request(request_id, None, "", "", Decoding(most, **decoding))
+    return Sequence(request, PromptIds(PROMPT.shared, own))

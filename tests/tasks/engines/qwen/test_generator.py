@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,12 +11,12 @@ from tasks.engines.loading import end_tokens
 from tasks.engines.photos import Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
-from tasks.engines.qwen.generator import Asked, Generator
-from tasks.engines.qwen.patches import Patched
-from tasks.engines.qwen.slots import ROUND
-from tasks.engines.qwen.steps import Steps
-from tasks.engines.qwen.vision import Normalisation
-from tests.tasks.engines.qwen.sources import keeping
+from tasks.engines.qwen.decode_steps import DecodeSteps
+from tasks.engines.qwen.generator import Generator
+from tasks.engines.qwen.kv_slots import ROUND
+from tasks.engines.qwen.vision import Normalisation, Patches
+from tasks.engines.sequence import Sequence
+from tests.tasks.engines.qwen.sources import Ask, keeping
 
 MOST = 48
 
@@ -50,124 +49,114 @@ def expected(model: Any, processor: Any, prompt: PromptIds, photos: list[Shown])
     return answers
 
 
+def outputs(generator: Generator, sequences: list[Sequence]) -> list[list[int]]:
+    return [one.output for one in generator.answer(sequences)]
+
+
 def test_answers_are_those_of_generate_alone_and_together(
-    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+    generator: Generator, ask: Ask, patches: list[Patches], expected: list[list[int]]
 ) -> None:
     assert len({len(answer) for answer in expected}) > 3
-    assert len({photo.grid for photo in patched}) > 3
-    assert generator.answers(prompt, patched, MOST) == expected
-    for photo, answer in list(zip(patched, expected, strict=True))[::3]:
-        assert generator.answers(prompt, [photo], MOST) == [answer]
+    assert len({photo.grid for photo in patches}) > 3
+    assert outputs(generator, [ask(number, MOST) for number in range(len(expected))]) == expected
+    for number in range(0, len(expected), 3):
+        assert outputs(generator, [ask(number, MOST)]) == [expected[number]]
 
 
 @pytest.mark.parametrize("leaving", [0.0, 0.5, 1.0])
 def test_rows_may_leave_at_once_or_never(
-    generator: Generator,
-    prompt: PromptIds,
-    patched: list[Patched],
-    expected: list[list[int]],
-    leaving: float,
-    monkeypatch: pytest.MonkeyPatch,
+    generator: Generator, ask: Ask, expected: list[list[int]], leaving: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LEAVING", leaving)
     sizes: list[int] = []
+    step = generator._step
 
-    class Likeliest:
-        """Chooses what is chosen without it."""
+    def counted(steps: DecodeSteps, rows: list[Sequence]) -> torch.Tensor:
+        sizes.append(len(rows))
+        return step(steps, rows)
 
-        def samples(self, number: int) -> bool:
-            return True
-
-        def choose(self, logits: torch.Tensor, numbers: Sequence[int]) -> torch.Tensor:
-            sizes.append(len(numbers))
-            return logits.argmax(-1)
-
-    assert generator.answers(prompt, patched, MOST, Likeliest()) == expected
-    assert sizes[0] == len(patched)
+    monkeypatch.setattr(generator, "_step", counted)
+    assert outputs(generator, [ask(number, MOST) for number in range(len(expected))]) == expected
+    assert sizes[0] == len(expected)
     assert (sizes[-1] == sizes[0]) == (leaving == 1.0)
 
 
-def test_an_answer_is_cut_at_the_limit(
-    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
-) -> None:
+def test_an_answer_is_cut_at_the_limit(generator: Generator, ask: Ask, expected: list[list[int]]) -> None:
     for most in (1, 5):
-        assert generator.answers(prompt, patched[:4], most) == [answer[:most] for answer in expected[:4]]
+        found = generator.answer([ask(number, most) for number in range(4)])
+        assert [one.output for one in found] == [answer[:most] for answer in expected[:4]]
+        assert {one.finish_reason for one in found} == {"length"}
 
 
-def test_tokens_are_told_as_they_come(
-    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
+def test_tokens_are_told_as_they_come(generator: Generator, ask: Ask, expected: list[list[int]]) -> None:
+    heard: list[int] = []
+    one = ask(0, MOST)
+    assert list(generator.run(one.prompt.shared, keeping(1, [one]), heard.append)) == [one]
+    assert heard == one.output == expected[0]
+
+
+def test_another_prompt_is_not_answered_from_the_shared_part_of_the_first(
+    generator: Generator, prompt: PromptIds, ask: Ask, expected: list[list[int]]
 ) -> None:
-    heard: list[list[int]] = [[] for _ in patched]
-    generator.answers(prompt, patched, MOST, on_token=lambda photo, token: heard[photo].append(token))
-    assert heard == expected
-
-
-def test_another_prompt_is_not_answered_from_the_prefix_of_the_first(
-    generator: Generator, prompt: PromptIds, patched: list[Patched], expected: list[list[int]]
-) -> None:
-    """Prefixes are kept by what they are: more prompts than are kept, and the first again at the end."""
+    """Shared parts are kept by what they are: more prompts than are kept, and the first again at the end."""
     for number in range(6):
-        other = PromptIds(prompt.before[: 4 + number] + prompt.before[-1:], prompt.after)
-        generator.answers(other, patched[:1], 2)
-    assert generator.answers(prompt, patched[:2], MOST) == expected[:2]
+        other = PromptIds(prompt.shared[: 4 + number] + prompt.shared[-1:], prompt.own)
+        generator.answer([ask(0, 2, prompt=other)])
+    assert outputs(generator, [ask(0, MOST), ask(1, MOST)]) == expected[:2]
 
 
 @pytest.mark.parametrize(("size", "least"), [(1, 1), (3, 1), (5, 2), (8, 8)])
 def test_photos_join_a_batch_as_others_leave_it(
-    generator: Generator,
-    prompt: PromptIds,
-    patched: list[Patched],
-    expected: list[list[int]],
-    size: int,
-    least: int,
+    generator: Generator, ask: Ask, patches: list[Patches], expected: list[list[int]], size: int, least: int
 ) -> None:
     """From the smallest photo to the largest, which then has to find room beside answers that are long under way.
 
     Every third photo may have few tokens only.
     """
-    order = (sorted(range(len(patched)), key=lambda number: patched[number].patches.shape[0]) * 2)[: 4 * size]
+    order = (sorted(range(len(patches)), key=lambda number: len(patches[number].pixels)) * 2)[: 4 * size]
     limits = [5 if place % 3 == 1 else MOST for place in range(len(order))]
-    waiting = list(zip(order, limits, strict=True))
-    asked = [Asked(place, patched[number], most) for place, (number, most) in enumerate(waiting)]
+    asked = [ask(number, most) for number, most in zip(order, limits, strict=True)]
     inside: list[int] = []
     enter = keeping(size, asked, least)
 
-    def source(rows: int) -> Sequence[Asked]:
-        inside.append(rows)
-        return enter(rows)
+    def source(running: int) -> list[Sequence]:
+        inside.append(running)
+        return enter(running)
 
-    found = dict(generator.run(prompt, source))
-    assert [found[place] for place in range(len(waiting))] == [expected[number][:most] for number, most in waiting]
+    assert len(list(generator.run(asked[0].prompt.shared, source))) == len(asked)
+    assert [one.output for one in asked] == [
+        expected[number][:most] for number, most in zip(order, limits, strict=True)
+    ]
     assert max(inside) == size
 
 
 def test_slots_that_rows_leave_and_join_for_long_do_not_grow(
-    generator: Generator, prompt: PromptIds, patched: list[Patched], monkeypatch: pytest.MonkeyPatch
+    generator: Generator, prompt: PromptIds, ask: Ask, patches: list[Patches], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: list[int] = []
+    used: list[int] = []
     taken: list[tuple[int, int]] = []
     step = generator._step
 
-    def measured(steps: Steps, *rest: Any) -> torch.Tensor:
+    def measured(steps: DecodeSteps, *rest: Any) -> torch.Tensor:
         tokens = step(steps, *rest)
-        held.extend(steps.slots.held)
+        used.extend(steps.slots.used)
         taken.append((steps.slots.slots, steps.slots.room))
         return tokens
 
     monkeypatch.setattr(generator, "_steps", None)
     monkeypatch.setattr(generator, "_step", measured)
-    asked = [Asked(number, photo, 12) for number, photo in enumerate(patched * 2)]
-    assert len(dict(generator.run(prompt, keeping(3, asked)))) == 2 * len(patched)
-    longest = len(prompt) + max(photo.patches.shape[0] // 4 for photo in patched) + 12
-    assert max(held) <= longest
+    asked = [ask(number % len(patches), 12) for number in range(2 * len(patches))]
+    assert len(list(generator.run(prompt.shared, keeping(3, asked)))) == len(asked)
+    longest = len(prompt) + max(len(photo.pixels) // 4 for photo in patches) + 12
+    assert max(used) <= longest
     assert max(slots * room for slots, room in taken) <= 3 * (longest + ROUND)
 
 
 @pytest.mark.parametrize("lag", [1, 2])
 def test_steps_may_be_begun_before_the_tokens_of_the_last_are_known(
     generator: Generator,
-    prompt: PromptIds,
-    patched: list[Patched],
+    ask: Ask,
+    patches: list[Patches],
     expected: list[list[int]],
     lag: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -175,13 +164,14 @@ def test_steps_may_be_begun_before_the_tokens_of_the_last_are_known(
     """As a device does that works by itself."""
     monkeypatch.setattr(generator, "lag", lag)
     monkeypatch.setattr(generator, "_steps", None)
-    order = sorted(range(len(patched)), key=lambda number: -patched[number].patches.shape[0])
-    asked = [Asked(number, patched[number], 7 if number % 3 else MOST) for number in order]
-    found = dict(generator.run(prompt, keeping(4, asked)))
-    assert [found[number] for number in range(len(patched))] == [
+    order = sorted(range(len(patches)), key=lambda number: -len(patches[number].pixels))
+    asked = [ask(number, 7 if number % 3 else MOST) for number in order]
+    assert len(list(generator.run(asked[0].prompt.shared, keeping(4, asked)))) == len(asked)
+    found = {int(one.request.id): one.output for one in asked}
+    assert [found[number] for number in range(len(patches))] == [
         answer[: 7 if number % 3 else MOST] for number, answer in enumerate(expected)
     ]
 
 
-def test_nothing_to_answer_is_nothing(generator: Generator, prompt: PromptIds) -> None:
-    assert generator.answers(prompt, [], MOST) == []
+def test_nothing_to_answer_is_nothing(generator: Generator) -> None:
+    assert generator.answer([]) == []

@@ -15,9 +15,8 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from configs.parts import ModelConfig
 from tasks.engines.loading import load_model
-from tasks.engines.qwen.attention import attend_causally
-from tasks.engines.qwen.fused import side_by_side
-from tasks.engines.qwen.language import Language
+from tasks.engines.qwen.kv_slots import attend_causally
+from tasks.engines.qwen.language import Language, side_by_side
 from tasks.engines.qwen.rotary import rotate
 from tests.builders import examples
 from tests.demo import Demo

@@ -11,10 +11,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.engines.qwen import generator as module
-from tasks.engines.qwen.generator import Asked, Generator
-from tasks.engines.qwen.slots import ROUND
+from tasks.engines.qwen.generator import Generator
+from tasks.engines.qwen.kv_slots import ROUND
+from tasks.engines.sequence import Sequence
 from tests.builders import examples
-from tests.tasks.engines.qwen.random_model import NORMALISATION, PROMPT, photo, random_model
+from tests.tasks.engines.qwen.random_model import (
+    NORMALISATION,
+    PROMPT,
+    VOCABULARY,
+    about_photo,
+    about_text,
+    photo,
+    random_model,
+)
 from tests.tasks.engines.qwen.sources import keeping
 
 LONGEST = ROUND + 40
@@ -29,10 +38,24 @@ def _model() -> torch.nn.Module:
     return random_model()
 
 
+Subject = tuple[tuple[int, int] | None, int]
+"""A photo's grid and seed; or, without a photo, the length of a text."""
+
+SUBJECTS: list[Subject] = [*((grid, seed) for grid in GRIDS for seed in range(3)), (None, 2), (None, 30), (None, 101)]
+
+
+def _sequence(request_id: str, subject: Subject, most: int) -> Sequence:
+    grid, number = subject
+    if grid is None:
+        return about_text(request_id, tuple((7 * place + number) % VOCABULARY for place in range(number)), most)
+    return about_photo(request_id, photo(number, *grid), most)
+
+
 @cache
-def _alone(grid: tuple[int, int], seed: int) -> list[int]:
-    """The answer without an end, one photo in the batch."""
-    return Generator(_model(), NORMALISATION, frozenset()).answers(PROMPT, [photo(seed, *grid)], LONGEST)[0]
+def _alone(subject: Subject) -> list[int]:
+    """The answer without an end, one sequence in the batch."""
+    generator = Generator(_model(), NORMALISATION, frozenset())
+    return generator.answer([_sequence("alone", subject, LONGEST)])[0].output
 
 
 def _cut(answer: list[int], most: int, ends: frozenset[int]) -> list[int]:
@@ -44,32 +67,35 @@ def _cut(answer: list[int], most: int, ends: frozenset[int]) -> list[int]:
     return found
 
 
-Asking = tuple[int, int, int]
-"""Which grid, which picture, and the limit of the answer."""
+Asking = tuple[int, int]
+"""Which subject, and the limit of the answer."""
 
 
 @given(
-    asked=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(1, LONGEST)), min_size=1, max_size=14),
-    ends=st.frozensets(st.integers(0, 47), max_size=6),
+    asked=st.lists(st.tuples(st.integers(0, len(SUBJECTS) - 1), st.integers(1, LONGEST)), min_size=1, max_size=14),
+    ends=st.frozensets(st.integers(0, VOCABULARY - 1), max_size=6),
     size=st.integers(1, 8),
     least=st.integers(1, 8),
     lag=st.integers(0, 2),
     leaving=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
 )
 # The longest ends at once, and stays beside one that goes on for longer than its slot has room.
-@example([(2, 0, 5), (0, 0, LONGEST), (0, 1, LONGEST), (0, 2, LONGEST), (1, 0, 100)], frozenset(), 5, 1, 0, 0.25)
-@example([(3, 0, 3), (0, 0, LONGEST)], frozenset(), 2, 1, 2, 1.0)
+@example([(6, 5), (0, LONGEST), (1, LONGEST), (2, LONGEST), (3, 100)], frozenset(), 5, 1, 0, 0.25)
+@example([(9, 3), (0, LONGEST)], frozenset(), 2, 1, 2, 1.0)
+@example([(14, 3), (12, LONGEST), (13, LONGEST), (0, 40)], frozenset(), 4, 1, 1, 0.5)
 @examples(40)
 def test_each_is_answered_as_alone_whoever_enters_ends_and_leaves(
     asked: list[Asking], ends: frozenset[int], size: int, least: int, lag: int, leaving: float
 ) -> None:
     generator = Generator(_model(), NORMALISATION, ends)
     generator.lag = lag
-    photos = [Asked(number, photo(seed, *GRIDS[grid]), most) for number, (grid, seed, most) in enumerate(asked)]
+    sequences = [_sequence(str(number), SUBJECTS[which], most) for number, (which, most) in enumerate(asked)]
     with patch.object(module, "LEAVING", leaving):
-        found = dict(generator.run(PROMPT, keeping(size, photos, min(least, size))))
-    for number, (grid, seed, most) in enumerate(asked):
-        assert found[number] == _cut(_alone(GRIDS[grid], seed), most, ends)
+        finished = list(generator.run(PROMPT.shared, keeping(size, sequences, min(least, size))))
+    assert {one.request.id for one in finished} == {one.request.id for one in sequences}
+    for one, (which, most) in zip(sequences, asked, strict=True):
+        assert one.output == _cut(_alone(SUBJECTS[which]), most, ends)
+        assert one.finish_reason == ("stop" if one.output[-1] in ends else "length")
 
 
 @pytest.mark.gpu
@@ -79,6 +105,7 @@ def test_a_device_without_recordings_answers_the_same() -> None:
     generator = Generator(random_model().cuda(), NORMALISATION, frozenset())
     generator._record = False
     limits = [5, *[LONGEST] * 5]
-    photos = [Asked(0, photo(0, 9, 12), 5), *(Asked(n, photo(n % 3, 1, 1), LONGEST) for n in range(1, 6))]
-    found = dict(generator.run(PROMPT, keeping(6, photos)))
-    assert [len(found[number]) for number in range(6)] == limits
+    sequences = [
+        _sequence(str(number), SUBJECTS[(6, 0, 1, 2, 0, 1)[number]], most) for number, most in enumerate(limits)
+    ]
+    assert [len(one.output) for one in generator.answer(sequences)] == limits

@@ -10,8 +10,7 @@ from peft import LoraConfig, get_peft_model
 
 from configs.parts import ModelConfig
 from tasks.engines.loading import load_model
-from tasks.engines.qwen.patches import Patched, cut
-from tasks.engines.qwen.vision import Normalisation, VisionTower
+from tasks.engines.qwen.vision import Normalisation, Patches, VisionTower, patchify
 from tests.demo import Demo
 
 SIDES = [(6, 9), (9, 6), (6, 9), (1, 1), (8, 8), (6, 9)]
@@ -28,9 +27,9 @@ def pictures(processor: Any) -> list[torch.Tensor]:
     ]
 
 
-def patched(processor: Any, some: list[torch.Tensor]) -> list[Patched]:
+def patched(processor: Any, some: list[torch.Tensor]) -> list[Patches]:
     images = processor.image_processor
-    return [cut(picture, images.patch_size, images.merge_size) for picture in some]
+    return [patchify(picture, images.patch_size, images.merge_size) for picture in some]
 
 
 def published(visual: Any, processor: Any, picture: torch.Tensor) -> torch.Tensor:
@@ -90,5 +89,11 @@ def test_position_embeddings_of_many_sizes_are_not_all_kept(model: Any, processo
     with torch.inference_mode():
         for columns in range(1, sizes + 1):
             side = images.patch_size * images.merge_size
-            tower([cut(torch.zeros(3, side, columns * side, dtype=torch.uint8), images.patch_size, images.merge_size)])
+            tower(
+                [
+                    patchify(
+                        torch.zeros(3, side, columns * side, dtype=torch.uint8), images.patch_size, images.merge_size
+                    )
+                ]
+            )
     assert tower._place.cache_info().currsize < sizes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tasks.engines.qwen.head import Head
+from tasks.engines.qwen.output_layer import OutputLayer
 from tests.builders import examples
 
 
@@ -20,8 +20,8 @@ def test_it_is_the_argmax_of_the_logits(rows: int, vocabulary: int, seed: int) -
     layer.weight.data = torch.randint(-9, 9, layer.weight.shape, generator=generator).float()  # exact in any order
     states = torch.randint(-9, 9, (rows, 24), generator=generator).float()
     with torch.inference_mode():
-        logits = Head(layer).logits(states)
-        found = Head(layer).likeliest(states)
+        logits = OutputLayer(layer).logits(states)
+        found = OutputLayer(layer).likeliest(states)
     assert torch.equal(logits.gather(1, found[:, None])[:, 0], logits.amax(1))
     assert torch.equal(found, logits.argmax(1))
 
@@ -31,7 +31,7 @@ def test_of_equals_it_is_the_first(dtype: torch.dtype) -> None:
     layer = nn.Linear(4, 9000, bias=False, dtype=dtype)
     layer.weight.data.zero_()
     layer.weight.data[[5000, 8999]] = 1
-    assert Head(layer).likeliest(torch.ones(2, 4, dtype=dtype)).tolist() == [5000, 5000]
+    assert OutputLayer(layer).likeliest(torch.ones(2, 4, dtype=dtype)).tolist() == [5000, 5000]
 
 
 def test_a_layer_that_is_not_plain_is_called() -> None:
@@ -42,4 +42,12 @@ def test_a_layer_that_is_not_plain_is_called() -> None:
     layer = Shifted(4, 6, bias=False)
     states = torch.randn(3, 4)
     with torch.inference_mode():
-        assert torch.equal(Head(layer).likeliest(states), layer(states).argmax(-1))
+        assert torch.equal(OutputLayer(layer).likeliest(states), layer(states).argmax(-1))
+
+
+def test_log_probs_are_those_of_the_softmax() -> None:
+    layer = nn.Linear(24, 300, bias=False)
+    states, tokens = torch.randn(150, 24), torch.randint(0, 300, (150,))
+    with torch.inference_mode():
+        want = layer(states).log_softmax(-1).gather(1, tokens[:, None])[:, 0]
+        torch.testing.assert_close(OutputLayer(layer).log_probs(states, tokens), want)

@@ -11,7 +11,7 @@ from configs.parts import EngineConfig
 from tasks.engines.photos import Shown
 from tasks.engines.preparing import Ready
 from tasks.engines.protocol import Completion, Decoding, Failure, Request, Result
-from tasks.engines.running import Batches, device_errors
+from tasks.engines.static_batches import Batches, device_errors
 from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable, PhotoError
 from tasks.records.reasons import Reason
 

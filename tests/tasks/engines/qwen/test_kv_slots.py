@@ -7,8 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engines.qwen.attention import attend_causally, attend_once
-from tasks.engines.qwen.slots import ROUND, Slots
+from tasks.engines.qwen.kv_slots import ROUND, KVSlots, attend_causally, attend_one_token
 from tests.builders import examples
 
 HEADS, GROUPS, WIDTH, LAYERS = 2, 3, 4, 2
@@ -35,18 +34,19 @@ Row = list[tuple[torch.Tensor, torch.Tensor]]
 @examples()
 def test_rows_hold_what_they_were_given_wherever_they_are(prefix: int, acts: list[str], data: st.DataObject) -> None:
     shared = [(states(layer, 1, prefix), states(-layer - 1, 1, prefix)) for layer in range(LAYERS)]
-    slots, rows, seed = Slots(shared), list[Row](), 100
+    slots, rows, seed = KVSlots(shared), list[Row](), 100
     for act in ["enter", *acts]:
         if act == "enter":
-            count, tokens = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 2 * ROUND))
+            lengths = data.draw(st.lists(st.integers(1, 2 * ROUND), min_size=1, max_size=3))
+            count, tokens = len(lengths), max(lengths)
             slots.reserve(slots.rows + count, prefix + tokens + 12)
-            attend = slots.enter([12] * count, tokens, prefix + tokens)
+            attend = slots.allocate(lengths, [12] * count, [prefix + length for length in lengths])
             new = [[(pair[0][0], pair[1][0]) for pair in shared] for _ in range(count)]
             first, rows = len(rows), rows + new
             entering = range(first, len(rows))
         elif act == "keep":
             kept = sorted(data.draw(st.sets(st.integers(0, max(0, len(rows) - 1))))) if rows else []
-            rows = [rows[place] for place in slots.keep(kept)]
+            rows = [rows[place] for place in slots.compact(kept)]
             assert slots.rows == len(rows) == len(kept)
             continue
         elif not rows:
@@ -54,24 +54,26 @@ def test_rows_hold_what_they_were_given_wherever_they_are(prefix: int, acts: lis
         else:
             attend = slots.step(len(rows), slots.grow())
             entering, tokens = range(len(rows)), 1
+            lengths = [1] * len(rows)
         for layer in range(LAYERS):
             seed += 3
             queries = states(seed, len(entering), tokens, HEADS * GROUPS)
             keys, values = states(seed + 1, len(entering), tokens), states(seed + 2, len(entering), tokens)
             found = attend(layer, queries, keys, values)
-            for number, place in enumerate(entering):
+            for number, (place, length) in enumerate(zip(entering, lengths, strict=True)):
                 before = rows[place][layer]
                 rows[place][layer] = tuple(
-                    torch.cat([old, part[number]], 1) for old, part in zip(before, (keys, values), strict=True)
+                    torch.cat([old, part[number, :, :length]], 1)
+                    for old, part in zip(before, (keys, values), strict=True)
                 )
-                want = mixed(queries[number], *rows[place][layer])
-                torch.testing.assert_close(found[number], want, atol=1e-5, rtol=1e-4)
-        assert slots.held == [row[0][0].shape[1] for row in rows]
-        assert slots.lengths[: len(rows)].tolist() == slots.held
+                want = mixed(queries[number, :, :length], *rows[place][layer])
+                torch.testing.assert_close(found[number, :, :length], want, atol=1e-5, rtol=1e-4)
+        assert slots.used == [row[0][0].shape[1] for row in rows]
+        assert slots.lengths[: len(rows)].tolist() == slots.used
 
 
 def test_memory_becomes_more_slots_when_photos_are_shorter_and_is_not_more() -> None:
-    slots = Slots([(states(0, 1, 8), states(1, 1, 8))])
+    slots = KVSlots([(states(0, 1, 8), states(1, 1, 8))])
     slots.reserve(2, 1024)
     assert (slots.slots, slots.room) == (2, 1024)
     slots.reserve(3, 250)
@@ -83,17 +85,19 @@ def test_memory_becomes_more_slots_when_photos_are_shorter_and_is_not_more() -> 
 
 
 def test_a_row_that_is_under_way_keeps_its_room() -> None:
-    slots = Slots([(states(0, 1, 8), states(1, 1, 8))])
+    slots = KVSlots([(states(0, 1, 8), states(1, 1, 8))])
     slots.reserve(1, 1000)
-    slots.enter([500], 480, 488)
+    slots.allocate([480], [500], [488])
     slots.reserve(4, 100)
     assert slots.room >= 8 + 480 + 500
 
 
 def test_a_row_whose_answer_has_ended_may_be_stepped_on_without_harm_to_others() -> None:
-    slots = Slots([(states(0, 1, 8), states(1, 1, 8))])
+    slots = KVSlots([(states(0, 1, 8), states(1, 1, 8))])
     slots.reserve(2, ROUND)
-    slots.enter([4, 4], ROUND - 8, 1)(0, states(2, 2, ROUND - 8, 6), states(3, 2, ROUND - 8), states(4, 2, ROUND - 8))
+    slots.allocate([ROUND - 8] * 2, [4, 4], [1, 1])(
+        0, states(2, 2, ROUND - 8, 6), states(3, 2, ROUND - 8), states(4, 2, ROUND - 8)
+    )
     slots.lengths[1] = 20
     before = slots._memory[0][0][1, :, :20].clone()
     for _ in range(3):
@@ -114,4 +118,4 @@ def test_attention_is_that_of_the_formula(tokens: int, seen: int, dtype: torch.d
     torch.testing.assert_close(attend_causally(*given).float(), want, atol=tolerance, rtol=tolerance)
     if tokens == 1:
         bias = torch.zeros(2, 1, 1, seen, dtype=dtype)
-        torch.testing.assert_close(attend_once(*given, bias).float(), want, atol=tolerance, rtol=tolerance)
+        torch.testing.assert_close(attend_one_token(*given, bias).float(), want, atol=tolerance, rtol=tolerance)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.engines.qwen.head import Head
+from tasks.engines.qwen.kv_slots import ROUND, KVSlots
 from tasks.engines.qwen.language import Language
-from tasks.engines.qwen.slots import ROUND, Slots
+from tasks.engines.qwen.output_layer import OutputLayer
 
 _RECORDED = 48
 """Shapes that recordings are kept of."""
@@ -24,7 +24,7 @@ Shape = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Written:
+class StepOutput:
     """What a step gives, on the device: states [rows, width] and the likeliest tokens after them, int64 [rows].
 
     Valid until the next step.
@@ -34,25 +34,25 @@ class Written:
     tokens: Tensor
 
 
-class Steps:
+class DecodeSteps:
     """Steps of one set of slots, recorded if `record`."""
 
-    def __init__(self, language: Language, head: Head, slots: Slots, *, record: bool) -> None:
-        self._language, self._head, self.slots = language, head, slots
+    def __init__(self, language: Language, output_layer: OutputLayer, slots: KVSlots, *, record: bool) -> None:
+        self._language, self._output_layer, self.slots = language, output_layer, slots
         self._records = record
-        self._recorded: dict[Shape, tuple[torch.cuda.CUDAGraph, Written]] = {}
+        self._recorded: dict[Shape, tuple[torch.cuda.CUDAGraph, StepOutput]] = {}
         self._seen: set[Shape] = set()
         self._moves = 0
         self._pool: tuple[int, int] | None = None
 
-    def __call__(self) -> Written:
+    def __call__(self) -> StepOutput:
         """A token more for every row; the likeliest ones are what the slots are given next."""
         slots = self.slots
-        rows, seen = slots.rows, slots.grow()
-        written = self._play(_shape(rows, seen, slots)) if self._records else self._run(rows, seen)
-        return Written(written.states[:rows], written.tokens[:rows])
+        rows, attended = slots.rows, slots.grow()
+        written = self._play(_shape(rows, attended, slots)) if self._records else self._run(rows, attended)
+        return StepOutput(written.states[:rows], written.tokens[:rows])
 
-    def _play(self, shape: Shape) -> Written:
+    def _play(self, shape: Shape) -> StepOutput:
         if self._moves != self.slots.moves:  # recordings hold places in memory
             self._recorded.clear()
             self._seen.clear()
@@ -81,18 +81,18 @@ class Steps:
             written = self._run(*shape)
         self._recorded[shape] = graph, written
 
-    def _run(self, rows: int, seen: int) -> Written:
+    def _run(self, rows: int, attended: int) -> StepOutput:
         slots = self.slots
         tokens, positions = slots.tokens[:rows], slots.positions[:rows]
         embeds = self._language.embed(tokens[:, None])
-        states = self._language(embeds, positions.expand(3, -1)[..., None], slots.step(rows, seen))
-        likeliest = self._head.likeliest(states)
+        states = self._language(embeds, positions.expand(3, -1)[..., None], slots.step(rows, attended))
+        likeliest = self._output_layer.likeliest(states)
         positions += 1
         tokens.copy_(likeliest)
-        return Written(states, likeliest)
+        return StepOutput(states, likeliest)
 
 
-def _shape(rows: int, seen: int, slots: Slots) -> Shape:
+def _shape(rows: int, attended: int, slots: KVSlots) -> Shape:
     """The next larger shape of those that are recorded: few, as each takes half a second and memory."""
     most = 1 << (rows - 1).bit_length() if rows <= 8 else -(-rows // 8) * 8
-    return min(most, slots.slots), min(-(-seen // ROUND) * ROUND, slots.room)
+    return min(most, slots.slots), min(-(-attended // ROUND) * ROUND, slots.room)

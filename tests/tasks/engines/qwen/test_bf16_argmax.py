@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tasks.engines.qwen import head
-from tasks.engines.qwen.head import Head
-from tasks.engines.qwen.screen import Screen
+from tasks.engines.qwen import output_layer
+from tasks.engines.qwen.output_layer import Bf16Argmax, OutputLayer
 from tests.builders import examples
 
 seeds = st.integers(0, 2**32 - 1)
@@ -30,7 +29,7 @@ def test_it_is_the_likeliest_of_the_exact_logits(
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(vocabulary, width, generator=generator) * torch.rand(vocabulary, 1, generator=generator)
     states = scale * torch.randn(rows, width, generator=generator)
-    found = Screen(weight).likeliest(states)
+    found = Bf16Argmax(weight).likeliest(states)
     if found is None:
         return  # too many were near
     exact = states.double() @ weight.double().T
@@ -49,7 +48,7 @@ def test_bfloat16_alone_would_be_wrong_and_this_is_not(seed: int) -> None:
     weight[300] = (2 * state[0]).bfloat16()
     weight[700] = weight[300] * (1 + 2**-12)
     assert torch.equal(weight[300].bfloat16(), weight[700].bfloat16())
-    found = Screen(weight).likeliest(state)
+    found = Bf16Argmax(weight).likeliest(state)
     assert found is not None
     assert found.tolist() == [700]
 
@@ -57,24 +56,24 @@ def test_bfloat16_alone_would_be_wrong_and_this_is_not(seed: int) -> None:
 def test_whole_numbers_are_exact_and_of_equals_it_is_the_first() -> None:
     weight = torch.zeros(9000, 4)
     weight[[5000, 8999]] = 1
-    found = Screen(weight).likeliest(torch.ones(2, 4))
+    found = Bf16Argmax(weight).likeliest(torch.ones(2, 4))
     assert found is not None
     assert found.tolist() == [5000, 5000]
 
 
 def test_too_many_that_are_near_and_states_that_are_no_numbers_are_left_to_others() -> None:
-    assert Screen(torch.zeros(9000, 4)).likeliest(torch.ones(2, 4)) is None
-    assert Screen(torch.randn(900, 4)).likeliest(torch.full((1, 4), torch.nan)) is None
+    assert Bf16Argmax(torch.zeros(9000, 4)).likeliest(torch.ones(2, 4)) is None
+    assert Bf16Argmax(torch.randn(900, 4)).likeliest(torch.full((1, 4), torch.nan)) is None
 
 
-def test_an_output_layer_is_screened_where_it_pays_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_layer_is_bf16ed_where_it_pays_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = nn.Linear(16, 20_000, bias=False)
     states = torch.randn(12, 16)
     found = []
     for fast in (True, False):
-        monkeypatch.setattr(head, "has_fast_bfloat16", lambda fast=fast: fast)
-        one = Head(layer)
-        assert (one._screen is not None) == fast
+        monkeypatch.setattr(output_layer, "has_fast_bfloat16", lambda fast=fast: fast)
+        one = OutputLayer(layer)
+        assert (one._bf16 is not None) == fast
         with torch.inference_mode():
             found.append(one.likeliest(states))
     assert torch.equal(*found)

@@ -13,7 +13,6 @@ import torch
 
 from configs.parts import EngineConfig
 from tasks.engines.batching import pack
-from tasks.engines.photos import Shown
 from tasks.engines.protocol import Failure, Request, Result
 from tasks.records.ahead import ahead
 from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
@@ -100,8 +99,8 @@ class OnDevice(Protocol):
         ...
 
     @property
-    def shown(self) -> Shown:
-        """Its picture."""
+    def visual_tokens(self) -> int:
+        """Visual tokens of its photo."""
         ...
 
 
@@ -114,7 +113,7 @@ def device_errors(device: object, rows: Callable[[], Sequence[OnDevice]]) -> Ite
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        each = [row.shown.visual_tokens for row in rows()]
+        each = [row.visual_tokens for row in rows()]
         raise DeviceOutOfMemory(
             f"{len(each)} photos, the largest of {max(each, default=0)} visual tokens, do not fit on {device}; "
             "lower model.max_pixels"
