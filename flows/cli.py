@@ -35,7 +35,7 @@ from flows.printing import escape_tracebacks, escaped_stderr, say
 from flows.terminal import complain, embedded, print_result, progress_bar
 
 if TYPE_CHECKING:
-    from tasks.publishing.reread import Checked
+    from tasks.runs.verified_files import Checked
 
 FAILED, USAGE = 1, 2
 
@@ -73,8 +73,8 @@ def run_stage_a(given: dict[str, Any], profile: str | None) -> dict[str, Any]:
     config = load_stage_a(given, profile, _checkpoint_of)  # every fault, before Prefect or torch is imported
     with embedded():
         from flows.stage_a import stage_a
+        from tasks.common.progress import listening
         from tasks.engines.open import import_ahead
-        from tasks.records.progress import listening
 
         import_ahead(config.engine.kind)  # while Prefect starts a server inside, and photos are verified
         with progress_bar() as listener, listening(listener):
@@ -128,7 +128,7 @@ def _dense_caption(command: DenseCaptionCommand) -> int:
     load_dense_caption(given, command.profile, _checkpoint_of)
     with embedded():
         from flows.dense_caption import dense_caption
-        from tasks.records.progress import listening
+        from tasks.common.progress import listening
 
         with progress_bar() as listener, listening(listener):
             summary: dict[str, Any] = dense_caption(**given, profile=command.profile)
@@ -138,8 +138,8 @@ def _dense_caption(command: DenseCaptionCommand) -> int:
 def _verify(command: VerifyCommand) -> int:
     from blocks.stores import open_store
     from tasks.dense.check import DENSE, check_captions
-    from tasks.publishing.check import check_run
-    from tasks.publishing.keys import split_manifest_uri
+    from tasks.runs.check import check_run
+    from tasks.runs.keys import split_manifest_uri
 
     config = load_verify(command.given(), command.profile)
     root, key = split_manifest_uri(config.manifest)

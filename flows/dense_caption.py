@@ -21,6 +21,7 @@ from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
 from flows.shown import checkpoint_of, plain, shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
+from tasks.common.batches import batches
 from tasks.dense.publish import PublishedCaptions
 from tasks.dense.score import Score
 from tasks.dense.task import (
@@ -32,7 +33,6 @@ from tasks.dense.task import (
     score_captions,
 )
 from tasks.engines.task import check_server
-from tasks.records.batches import batches
 
 
 def _run_name() -> str:

@@ -18,15 +18,15 @@ from blocks.server import has_shared_server
 from configs.errors import ConfigError, Fault
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
+from tasks.common.progress import Progress
+from tasks.common.queues import PeekableQueue, SharedQueue
 from tasks.engines.open import close_engines
-from tasks.publishing.shards import Receipt
-from tasks.records.lanes import Given, Lane
-from tasks.records.progress import Progress
 from tasks.records.work import Shard
+from tasks.runs.shards import Receipt
 from tasks.summaries.lane import DeviceLane
 from tasks.summaries.task import Plan, infer_shard
 
-L = TypeVar("L", bound=Lane[tuple[int, Any]])
+L = TypeVar("L", bound=PeekableQueue[tuple[int, Any]])
 R = TypeVar("R")
 P = ParamSpec("P")
 
@@ -42,7 +42,7 @@ def infer_here(
     Raises EngineError or StoreError; ConfigError if there is no such limit.
     """
     infer = on_device(infer_shard)
-    given = Given(enumerate(shards, start=1))
+    given = SharedQueue(enumerate(shards, start=1))
     lanes = [DeviceLane(device, given) for device in config.fleet]
     with holding_slots(config.slots):
         try:

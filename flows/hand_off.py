@@ -18,11 +18,11 @@ from prefect.runtime import flow_run
 from configs.errors import ConfigError, Fault, PrefectUnavailable
 from configs.stage_a import StageAConfig
 from flows.stage_b import stage_b
-from tasks.publishing.keys import split_manifest_uri
-from tasks.publishing.publish import Published
-from tasks.publishing.report import safe
-from tasks.publishing.task import flow_run_page, mission_slug, shown_if_possible
-from tasks.records.retry import RETRIED
+from tasks.common.retry import RETRIED
+from tasks.runs.keys import split_manifest_uri
+from tasks.runs.publish import Published
+from tasks.runs.report import safe
+from tasks.runs.task import flow_run_page, mission_slug, shown_if_possible
 from tasks.verdicts.task import find_tickets
 
 _PASSING = frozenset({408, 425, 429})

@@ -19,8 +19,8 @@ from prefect.logging import get_logger
 from prefect.runtime import flow_run
 
 from configs.errors import CrashedTooOften
-from tasks.publishing.report import code, safe
-from tasks.publishing.task import flow_run_page, mission_slug
+from tasks.runs.report import code, safe
+from tasks.runs.task import flow_run_page, mission_slug
 
 RESUMING = "Resuming"
 """Name of the state in which an automation puts a crashed run back into the queue."""

@@ -14,7 +14,7 @@ from flows.printing import escape_logs
 from flows.shown import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.open import close_engines
-from tasks.publishing.pieces import read_piece, write_receipts
+from tasks.runs.pieces import read_piece, write_receipts
 from tasks.summaries.task import plan_piece, shards_of_piece
 
 

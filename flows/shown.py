@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from blocks.loading import load_block
 from blocks.model_checkpoint import ModelCheckpoint
-from tasks.publishing.task import shown_if_possible
-from tasks.records.progress import Progress, Tick, in_background, listening, throttled
+from tasks.common.progress import Progress, Tick, in_background, listening, throttled
 from tasks.reports.metrics import measured
+from tasks.runs.task import shown_if_possible
 
 _ARTIFACT_SECONDS = 2.0
 

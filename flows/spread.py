@@ -24,13 +24,13 @@ from configs.stage_a import StageAConfig
 from flows.fleet import infer_here
 from flows.infer_piece import infer_piece
 from tasks.checkpoints.resolve import Checkpoint
+from tasks.common.batches import batches
+from tasks.common.progress import Progress
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.pieces import Piece, forget_piece, read_receipts, write_piece
-from tasks.publishing.shards import Receipt
-from tasks.records.batches import batches
 from tasks.records.errors import EngineError, EngineMissing
-from tasks.records.progress import Progress
 from tasks.records.work import Shard
+from tasks.runs.pieces import Piece, forget_piece, read_receipts, write_piece
+from tasks.runs.shards import Receipt
 from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.task import Plan, pending_shards
 

@@ -36,17 +36,17 @@ from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
 from tasks.inputs.task import verify_inputs as verify_inputs_task
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.publish import Published, Validated
-from tasks.publishing.report import throughput
-from tasks.publishing.shards import Receipt
-from tasks.publishing.task import (
+from tasks.reports.task import record_history
+from tasks.runs.publish import Published, Validated
+from tasks.runs.report import throughput
+from tasks.runs.shards import Receipt
+from tasks.runs.task import (
     carry_over_run,
     end_forced_run,
     holding_mission,
     publish_run,
     report_run,
 )
-from tasks.reports.task import record_history
 from tasks.summaries.task import Plan, plan_run, validate_run
 
 

@@ -15,7 +15,7 @@ from configs.settings import load_stage_b
 from configs.stores import S3Options
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
-from tasks.publishing.task import check_manifest
+from tasks.runs.task import check_manifest
 from tasks.verdicts.task import ingest_tickets
 
 

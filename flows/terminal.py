@@ -86,7 +86,7 @@ def _is_of_prefect_gone(error: BaseException | None) -> bool:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Any], None]]:
     """A bar on a terminal; elsewhere a plain line now and then."""
-    from tasks.records.progress import Tick, throttled
+    from tasks.common.progress import Tick, throttled
 
     if not sys.stderr.isatty():
 

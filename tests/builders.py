@@ -16,12 +16,12 @@ from blocks.store import Store
 from configs.parts import PublishingConfig
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.publish import Published, RunInput, publish
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Group, Label, Photo
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import READER, Failed, QuarantineEntry, Summarised
 from tasks.records.work import Identity, WorkItem
+from tasks.runs.publish import Published, RunInput, publish
 from tasks.summaries.plan import plan_work
 from tests.folders import make_small
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tasks.publishing.keys import MANIFEST, PROVENANCE, QUARANTINE, records_name
+from tasks.runs.keys import MANIFEST, PROVENANCE, QUARANTINE, records_name
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", sans-serif; margin: 2rem auto; max-width: 76rem;

@@ -20,7 +20,7 @@ from configs.errors import FieldcheckError
 from flows.cli import describe, run_stage_a
 from infra.demo.gallery import write_gallery
 from infra.demo.prepare import prepare
-from tasks.publishing.keys import QUARANTINE, records_name
+from tasks.runs.keys import QUARANTINE, records_name
 
 MISSIONS = ("挡风板安装检查", "BBU接地线检查")
 """Both demo missions; the first holds the truncated photo and the empty group."""

@@ -10,9 +10,9 @@ from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
 from tasks.dense.parse import parse_caption
 from tasks.dense.publish import derive_caption_run_id
 from tasks.dense.records import CaptionManifest, CaptionProvenance, CaptionRecord, RejectedRecord, pixels_of
-from tasks.publishing.keys import MANIFEST, PROVENANCE
-from tasks.publishing.reread import Checked, entry_of, read_canonical, reread
 from tasks.records.errors import CaptionInvalid, ManifestError
+from tasks.runs.keys import MANIFEST, PROVENANCE
+from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
 
 DENSE = "dense"
 

@@ -14,7 +14,7 @@ from tasks.dense.geometry import anchor
 from tasks.dense.points import read_geometry, read_points
 from tasks.dense.reading import Pairs, count_whole, is_integer, read_json, told
 from tasks.dense.violations import Findings, Violation, quoted
-from tasks.records.signs import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_format
+from tasks.records.special_tokens import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_format
 
 PARSE_VERSION = 1
 """Part of a photo's work key: raise it when a text that was refused is accepted. A stricter rule does not: a stored

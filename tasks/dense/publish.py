@@ -23,13 +23,13 @@ from tasks.dense.records import (
     RejectedRecord,
     pixels_of,
 )
-from tasks.publishing.files import JsonlWriter, LocalFile
-from tasks.publishing.keys import MANIFEST, PROVENANCE
-from tasks.publishing.publish import is_there, versions
 from tasks.records.jsonl import to_line
 from tasks.records.photos import printable
 from tasks.records.reasons import Reason
 from tasks.records.work import Identity
+from tasks.runs.files import JsonlWriter, LocalFile
+from tasks.runs.keys import MANIFEST, PROVENANCE
+from tasks.runs.publish import is_there, versions
 
 Draw = Callable[[str, Seen, Captioned], None]
 """Draws a captioned photo's overlay into the run of that id."""

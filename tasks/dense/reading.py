@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.dense.violations import Findings, Violation, quoted, shown
-from tasks.records.signs import SPECIAL_TOKEN
+from tasks.records.special_tokens import SPECIAL_TOKEN
 
 # A string that nothing ends reaches to the end of the text, so that no quote is looked at twice.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)

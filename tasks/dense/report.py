@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tasks.dense.publish import PublishedCaptions
 from tasks.dense.records import CaptionRecord, RejectedRecord
 from tasks.dense.score import Score
-from tasks.publishing.report import code, safe
+from tasks.runs.report import code, safe
 
 
 def captions_markdown(

@@ -17,6 +17,8 @@ from blocks.stores import open_store
 from configs.photo import DenseCaptionConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec, text_settings
+from tasks.common.progress import Progress
+from tasks.common.retry import INFERRING, RETRIED
 from tasks.dense.answers import read_dense_key, score_run
 from tasks.dense.discover import find_photos as find
 from tasks.dense.infer import Seen, caption_photos, decoding_of
@@ -30,15 +32,13 @@ from tasks.dense.report import captions_markdown, rejected_rows
 from tasks.dense.score import Score
 from tasks.engines.open import close_engine, open_engine
 from tasks.engines.task import warnings_in_run
-from tasks.publishing.report import safe
-from tasks.publishing.task import shown_if_possible
 from tasks.records.errors import EngineError
 from tasks.records.jsonl import read_lines
 from tasks.records.photos import Photo, on_one_line
-from tasks.records.progress import Progress
 from tasks.records.prompts import Prompt
-from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity
+from tasks.runs.report import safe
+from tasks.runs.task import shown_if_possible
 
 _LOGGED = 20
 _SAMPLES = 12

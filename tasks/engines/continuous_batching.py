@@ -10,9 +10,9 @@ from contextlib import closing
 import torch
 
 from configs.parts import EngineConfig
+from tasks.common.prefetch import prefetch
 from tasks.engines.protocol import Failure, Request
 from tasks.engines.sequence import Sequence
-from tasks.records.ahead import ahead
 from tasks.records.errors import DeviceOutOfMemory
 
 ENTERING = 0.25
@@ -48,7 +48,7 @@ class ContinuousBatching:
         drawn = Drawn(requests)
         with (
             ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool,
-            closing(ahead(pool, lambda request: (request, self._prepare(request)), drawn, depth)) as prepared,
+            closing(prefetch(pool, lambda request: (request, self._prepare(request)), drawn, depth)) as prepared,
         ):
             queue = _Queue(self._config, prepared, drawn)
             while True:

@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
+from tasks.common.prefetch import prefetch
 from tasks.engines.endpoint_client import EndpointClient
 from tasks.engines.endpoint_opening import find_server
 from tasks.engines.endpoint_questions import Questions
@@ -26,7 +27,6 @@ from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.protocol import Failure, Request, Result, Results
 from tasks.engines.scoring import without_scores
 from tasks.engines.silence import Silence
-from tasks.records.ahead import ahead
 
 _TEMPLATE_TOKENS = 32
 """Tokens around system and user prompt in Qwen's chat template, rounded up."""
@@ -76,7 +76,7 @@ class EndpointEngine:
             with (
                 ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as preparing,
                 closing(
-                    ahead(preparing, self._preparer.prepare, without_scores(requests, self.name), depth)
+                    prefetch(preparing, self._preparer.prepare, without_scores(requests, self.name), depth)
                 ) as prepared,
             ):
                 for item in prepared:

@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 import torch
 
 from configs.parts import EngineConfig
+from tasks.common.prefetch import prefetch
 from tasks.engines.batching import pack
 from tasks.engines.protocol import Failure, Request, Result
-from tasks.records.ahead import ahead
 from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
 
 _NAMED = 8
@@ -64,7 +64,7 @@ class Batches(Generic[Row]):
 
         with (
             ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as pool,
-            closing(ahead(pool, prepare, numbered, self._config.prefetch * most)) as prepared,
+            closing(prefetch(pool, prepare, numbered, self._config.prefetch * most)) as prepared,
         ):
             for _, batch in groupby(prepared, key=lambda one: one[0]):
                 rows: list[Row] = []

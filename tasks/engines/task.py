@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.api_key import api_key
 from configs.parts import EndpointConfig
+from tasks.common.retry import RETRIED
 from tasks.engines.endpoint_opening import check_endpoint
-from tasks.records.retry import RETRIED
 
 _telling = threading.Lock()
 

@@ -10,13 +10,13 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
 from configs.stage_a import StageAConfig
+from tasks.common.retry import RETRIED
 from tasks.inputs.discover import discover, discover_again
 from tasks.inputs.verify import InputReport, verify
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
 from tasks.records.errors import InputRejected
 from tasks.records.photos import on_one_line
-from tasks.records.retry import RETRIED
 
 _SHOWN = 20
 _LOG_SECONDS = 30.0

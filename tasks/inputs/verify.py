@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from blocks.errors import BadKey, ObjectMissing, StoreDenied
 from blocks.store import Store
 from configs.parts import InputConfig
+from tasks.common.prefetch import prefetch
 from tasks.images.content import FIRST_BYTES, content_of
 from tasks.images.names import Named, fits, named
 from tasks.images.open import Header, read_header
@@ -21,7 +22,6 @@ from tasks.inputs.discover import Discovery, label_meant
 from tasks.inputs.near import near_marker
 from tasks.inputs.order import natural_key
 from tasks.ledger.groups import Groups, State
-from tasks.records.ahead import ahead
 from tasks.records.errors import PhotoError
 from tasks.records.photos import MARKER, Group, Photo, on_one_line, printable
 from tasks.records.reasons import Reason
@@ -144,7 +144,7 @@ def _results(
 ) -> Iterator[_Looked]:
     """What came of each file, group by group, read ahead of the group that is judged."""
     photos = (photo for entry in groups.entries(State.FOUND) for photo in _in_order(entry.group).photos)
-    return ahead(pool, lambda photo: _look(root, photo, config, headers), photos, 2 * _READERS)
+    return prefetch(pool, lambda photo: _look(root, photo, config, headers), photos, 2 * _READERS)
 
 
 def _in_order(group: Group) -> Group:

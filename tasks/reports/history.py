@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.publishing.publish import Published
-from tasks.publishing.report import throughput
-from tasks.publishing.shards import Receipt
+from tasks.runs.publish import Published
+from tasks.runs.report import throughput
+from tasks.runs.shards import Receipt
 
 KEPT = 30
 """Runs that a mission's history shows: a month of nights."""

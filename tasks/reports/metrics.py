@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from prometheus_client import Gauge
 
-from tasks.records.progress import Listener, Tick
+from tasks.common.progress import Listener, Tick
 
 _DONE = Gauge("fieldcheck_photos_done", "Photos of the run under way that are done.", ["of"])
 _TOTAL = Gauge("fieldcheck_photos_total", "Photos that the run under way has to do.", ["of"])

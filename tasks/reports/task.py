@@ -17,12 +17,12 @@ from prefect.runtime import flow_run
 
 from blocks.server import has_shared_server
 from configs.stage_a import StageAConfig
-from tasks.publishing.publish import Published
-from tasks.publishing.report import safe
-from tasks.publishing.shards import Receipt
-from tasks.publishing.task import mission_slug, shown_if_possible
-from tasks.records.retry import RETRIED
+from tasks.common.retry import RETRIED
 from tasks.reports.history import RunFigures, figures, history_markdown, history_rows, read_history
+from tasks.runs.publish import Published
+from tasks.runs.report import safe
+from tasks.runs.shards import Receipt
+from tasks.runs.task import mission_slug, shown_if_possible
 
 PUBLISHED = "fieldcheck.stage-a.published"
 """Event of every published run; its resource is the mission, the manifest is related."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from unicodedata import category, east_asian_width, normalize
 
-from tasks.records.signs import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_control, is_format, is_unassigned
+from tasks.records.special_tokens import LINE_END, REPLACEMENT, SPECIAL_TOKEN, is_control, is_format, is_unassigned
 
 GRAMMAR_VERSION = 1
 """Part of a photo's work key: raise it when a text that was refused is accepted, for then an earlier rung of the retry

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tasks.common.queues import PeekableQueue, SharedQueue
 from tasks.engines.protocol import Engine
-from tasks.records.lanes import Given, Lane
 from tasks.records.outcomes import Outcome
 from tasks.records.work import Shard, WorkItem
 from tasks.summaries.infer import Asking, Reading
 
 
-class DeviceLane(Lane[tuple[int, Shard]]):
+class DeviceLane(PeekableQueue[tuple[int, Shard]]):
     """The shards of one device and their numbers, drawn as late as they can be."""
 
-    def __init__(self, device: str, given: Given[tuple[int, Shard]]) -> None:
+    def __init__(self, device: str, given: SharedQueue[tuple[int, Shard]]) -> None:
         super().__init__(given)
         self.device = device
         self._reading: Reading | None = None

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.spec import text_settings
+from tasks.common.batches import batches
 from tasks.ledger.groups import Groups, State
 from tasks.ledger.works import Works
-from tasks.records.batches import batches
 from tasks.records.jsonl import canonical
 from tasks.records.prompts import Prompt
 from tasks.records.stage_a import RunManifest

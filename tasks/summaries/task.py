@@ -17,24 +17,24 @@ from configs.missions import known_missions
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec
+from tasks.common.progress import Attempt, Progress
+from tasks.common.retry import INFERRING, RETRIED
 from tasks.engines.open import EngineSpec, close_engine, open_engine
 from tasks.engines.task import warnings_in_run
 from tasks.inputs.reading import reading
 from tasks.inputs.verify import InputReport
 from tasks.ledger.ledger import Ledger
-from tasks.publishing.assemble import account
-from tasks.publishing.forced import begin_forced
-from tasks.publishing.pieces import Piece
-from tasks.publishing.publish import RunInput, Validated
-from tasks.publishing.requeue import Carried
-from tasks.publishing.reuse import reuse
-from tasks.publishing.shards import Receipt, read_shard, receipt_of, write_shard
 from tasks.records.errors import EngineError, FieldcheckError
 from tasks.records.photos import on_one_line
-from tasks.records.progress import Attempt, Progress
 from tasks.records.prompts import Prompt
-from tasks.records.retry import INFERRING, RETRIED
 from tasks.records.work import Identity, Shard
+from tasks.runs.assemble import account
+from tasks.runs.forced import begin_forced
+from tasks.runs.pieces import Piece
+from tasks.runs.publish import RunInput, Validated
+from tasks.runs.requeue import Carried
+from tasks.runs.reuse import reuse
+from tasks.runs.shards import Receipt, read_shard, receipt_of, write_shard
 from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.infer import Asking
 from tasks.summaries.judge import judge_again, judge_for

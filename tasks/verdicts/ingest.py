@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
-from tasks.publishing.check import check_run, read_manifest, read_records
-from tasks.publishing.files import JsonlWriter
-from tasks.publishing.keys import MANIFEST, TICKETS, run_folder
 from tasks.records.errors import OutputError
 from tasks.records.jsonl import to_line
 from tasks.records.stage_a import StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
+from tasks.runs.check import check_run, read_manifest, read_records
+from tasks.runs.files import JsonlWriter
+from tasks.runs.keys import MANIFEST, TICKETS, run_folder
 
 
 @dataclass(frozen=True, slots=True)

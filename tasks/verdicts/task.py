@@ -11,11 +11,11 @@ from prefect.cache_policies import NO_CACHE
 from blocks.stores import open_store
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
-from tasks.publishing.keys import split_manifest_uri
-from tasks.publishing.publish import Published
-from tasks.publishing.report import code, safe
-from tasks.publishing.task import flow_run_page, shown_if_possible
-from tasks.records.retry import RETRIED
+from tasks.common.retry import RETRIED
+from tasks.runs.keys import split_manifest_uri
+from tasks.runs.publish import Published
+from tasks.runs.report import code, safe
+from tasks.runs.task import flow_run_page, shown_if_possible
 from tasks.verdicts.ingest import Ingested, find_ingested, ingest
 
 

@@ -15,7 +15,7 @@ from blocks.local_store import LocalStore
 from configs.cli import SHORTCUTS, StageACommand
 from configs.missions import known_missions
 from flows.cli import main, parse
-from tasks.publishing.publish import Published
+from tasks.runs.publish import Published
 from tests.builders import MISSION, published_run
 from tests.servers import free_port
 

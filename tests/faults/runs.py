@@ -22,9 +22,9 @@ from typing import Any
 
 from blocks.keys import TEMPORARY_PREFIX
 from blocks.store import Store
-from tasks.publishing.check import check_run
-from tasks.publishing.keys import MANIFEST, latest_key
-from tasks.publishing.reread import Checked
+from tasks.runs.check import check_run
+from tasks.runs.keys import MANIFEST, latest_key
+from tasks.runs.verified_files import Checked
 from tests.faults import child
 
 MISSION = "挡风板安装检查"

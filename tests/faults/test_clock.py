@@ -13,7 +13,7 @@ import pytest
 from blocks.local_store import LocalStore
 from blocks.stores import open_store
 from configs.stores import S3Options
-from tasks.publishing.keys import latest_key, lock_key
+from tasks.runs.keys import latest_key, lock_key
 from tests.faults import child
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import LOST, MISSION, SHARD, Launcher, check_all, published, sequence

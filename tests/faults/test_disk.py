@@ -12,8 +12,8 @@ import pytest
 
 from blocks.errors import StoreFull
 from blocks.local_store import LocalStore
-from tasks.publishing.keys import latest_key
-from tasks.publishing.pointer import current, look, point_to
+from tasks.runs.keys import latest_key
+from tasks.runs.pointer import current, look, point_to
 from tests.builders import make_group, make_outcomes, publish_groups, published_run
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import LOST, MISSION, SHARD, Launcher, Run, check_all, half_written, published, sequence

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from blocks.local_store import LocalStore
-from tasks.publishing.keys import latest_key
+from tasks.runs.keys import latest_key
 from tests.faults import child
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import MISSION, SHARD, Launcher, Run, check_all, half_written, published, sequence

@@ -24,9 +24,9 @@ from configs.parts import InputConfig
 from infra.demo.drawing import draw
 from infra.demo.scenes import Split, sample, seed_of
 from tasks.images.open import decode, read_header
-from tasks.publishing.keys import records_name
 from tasks.records.errors import PhotoError
 from tasks.records.photos import printable
+from tasks.runs.keys import records_name
 from tests.builders import MISSION
 from tests.demo import Demo
 from tests.faults.contents import CONTENTS, MOST_BYTES, Content

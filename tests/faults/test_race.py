@@ -11,7 +11,7 @@ import pytest
 from blocks.store import Store
 from blocks.stores import open_store
 from configs.stores import S3Options
-from tasks.publishing.keys import lock_key
+from tasks.runs.keys import lock_key
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import MISSION, Launcher, Run, check_all, published, sequence
 from tests.servers import S3Server

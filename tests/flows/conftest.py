@@ -11,7 +11,7 @@ import pytest
 from blocks.stores import open_store
 from configs.parts import EngineConfig, GenerationConfig, ModelConfig
 from configs.stores import S3Options
-from tasks.publishing.keys import split_manifest_uri
+from tasks.runs.keys import split_manifest_uri
 from tests.demo import Demo
 
 MISSION = "挡风板安装检查"

@@ -17,7 +17,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 
 from configs.errors import ConfigError
 from flows.fleet import holding_slots, over_lanes
-from tasks.records.lanes import Given, Lane
+from tasks.common.queues import PeekableQueue, SharedQueue
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
 
@@ -35,10 +35,10 @@ class Yard:
 YARD = Yard()
 
 
-class Device(Lane[tuple[int, str]]):
+class Device(PeekableQueue[tuple[int, str]]):
     """A lane with a name."""
 
-    def __init__(self, name: str, given: Given[tuple[int, str]]) -> None:
+    def __init__(self, name: str, given: SharedQueue[tuple[int, str]]) -> None:
         super().__init__(given)
         self.name = name
 
@@ -70,7 +70,7 @@ def _fresh() -> None:
 @flow
 def run(devices: list[str], items: list[str]) -> list[str]:
     """All items over the devices."""
-    given = Given(enumerate(items, start=1))
+    given = SharedQueue(enumerate(items, start=1))
     return over_lanes([Device(name, given) for name in devices], work, work.submit)
 
 

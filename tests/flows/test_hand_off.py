@@ -26,9 +26,9 @@ from configs.stores import S3Options
 from flows.hand_off import hand_off_run, stage_b_parameters
 from flows.stage_a import stage_a
 from flows.stage_b import stage_b
-from tasks.publishing.keys import split_manifest_uri
-from tasks.publishing.publish import Published
 from tasks.records.stage_a import Counts, RunManifest
+from tasks.runs.keys import split_manifest_uri
+from tasks.runs.publish import Published
 from tasks.verdicts.ingest import ingest
 from tests.builders import make_group, make_outcomes, publish_groups
 from tests.flows.conftest import MISSION

@@ -11,7 +11,7 @@ import pytest
 from configs.parts import EngineConfig, GenerationConfig, MergeConfig, ModelConfig
 from flows.stage_a import stage_a
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.publishing.keys import PROVENANCE, records_name
+from tasks.runs.keys import PROVENANCE, records_name
 from tests.demo import Demo
 from tests.flows.conftest import MISSION
 from tests.merging import Merging

@@ -19,11 +19,11 @@ from configs.settings import load_stage_a
 from flows.infer_piece import infer_piece
 from flows.stage_a import stage_a
 from tasks.checkpoints.resolve import resolve
-from tasks.publishing.check import check_run
-from tasks.publishing.keys import split_manifest_uri
-from tasks.publishing.pieces import Piece, read_receipts, write_piece
 from tasks.records.photos import Photo
 from tasks.records.work import WorkItem
+from tasks.runs.check import check_run
+from tasks.runs.keys import split_manifest_uri
+from tasks.runs.pieces import Piece, read_receipts, write_piece
 from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.plan import identity
 from tasks.summaries.prompts import summary_prompt

@@ -22,12 +22,10 @@ from configs.errors import ConfigError
 from configs.parts import EngineConfig, GenerationConfig, InputConfig, LadderConfig, ModelConfig, PublishingConfig
 from configs.stores import S3Options
 from flows.stage_a import stage_a
+from tasks.common.progress import Tick, listening
 from tasks.engines.open import close_engines
 from tasks.engines.protocol import Request, Results
 from tasks.engines.transformers import TransformersEngine
-from tasks.publishing.check import check_run
-from tasks.publishing.keys import latest_key, records_name, split_manifest_uri
-from tasks.publishing.lease import MissionLease
 from tasks.records.errors import (
     InputError,
     InputRejected,
@@ -37,7 +35,9 @@ from tasks.records.errors import (
     RecordError,
     TooMuchQuarantined,
 )
-from tasks.records.progress import Tick, listening
+from tasks.runs.check import check_run
+from tasks.runs.keys import latest_key, records_name, split_manifest_uri
+from tasks.runs.lease import MissionLease
 from tests.demo import Demo
 from tests.flows.conftest import MISSION, run_files
 from tests.servers import S3Server

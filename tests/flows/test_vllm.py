@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.publishing.keys import PROVENANCE, records_name
+from tasks.runs.keys import PROVENANCE, records_name
 from tests.demo import Demo
 from tests.vllm import Vllm
 

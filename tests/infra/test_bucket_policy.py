@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.dense.check import DENSE
-from tasks.publishing import keys
+from tasks.runs import keys
 from tests.builders import MISSION, sha
 
 RUNBOOK = Path(__file__).parents[2] / "infra" / "README.md"

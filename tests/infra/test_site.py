@@ -19,8 +19,8 @@ from blocks.local_store import LocalStore
 from configs.missions import known_missions
 from infra.deployments import GRACE_SECONDS
 from infra.sites import slots
-from tasks.publishing.check import check_run
-from tasks.publishing.keys import split_manifest_uri
+from tasks.runs.check import check_run
+from tasks.runs.keys import split_manifest_uri
 from tests.demo import Demo
 from tests.site import TestSite, demo_site
 

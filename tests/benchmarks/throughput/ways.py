@@ -31,8 +31,8 @@ from tasks.engines.protocol import Completion, Decoding, Request, longest_first
 from tasks.engines.qwen.kv_slots import KVSlots, read_shared
 from tasks.engines.sequence import Sequence
 from tasks.engines.transformers import TransformersEngine
-from tasks.publishing.keys import records_name
 from tasks.records.prompts import Prompt
+from tasks.runs.keys import records_name
 from tasks.summaries.prompts import summary_prompt
 from tests.benchmarks.throughput.checkpoints import Setting
 from tests.benchmarks.throughput.workload import MISSION, Item

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tasks.dense.caption import Caption, DenseObject, Geometry
 from tasks.dense.geometry import anchor
-from tasks.records.signs import REPLACEMENT, is_format
+from tasks.records.special_tokens import REPLACEMENT, is_format
 
 coordinates = st.integers(0, 1000)
 points = st.tuples(coordinates, coordinates)

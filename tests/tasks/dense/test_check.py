@@ -15,11 +15,11 @@ from tasks.dense.check import check_captions
 from tasks.dense.infer import Seen
 from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
 from tasks.dense.publish import PublishedCaptions, derive_caption_run_id, publish_captions
-from tasks.publishing.keys import MANIFEST, PROVENANCE
 from tasks.records.errors import ManifestError, OutputError, PhotoError
 from tasks.records.jsonl import to_line
 from tasks.records.photos import Photo
 from tasks.records.reasons import Reason
+from tasks.runs.keys import MANIFEST, PROVENANCE
 from tests.tasks.dense.test_publish import BOX, IDENTITY, put
 
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from blocks.local_store import LocalStore
 from configs.parts import GenerationConfig, LadderConfig
-from tasks.publishing.publish import publish
-from tasks.publishing.reuse import Reused, reuse
-from tasks.publishing.shards import read_shard, write_shard
 from tasks.records.jsonl import to_line
 from tasks.records.outcomes import Outcome, Unfinished
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import Summarised
+from tasks.runs.publish import publish
+from tasks.runs.reuse import Reused, reuse
+from tasks.runs.shards import read_shard, write_shard
 from tasks.summaries.infer import Asking, Reading
 from tasks.summaries.judge import judge_again, judge_for
 from tasks.summaries.plan import plan_shards

@@ -15,16 +15,16 @@ from configs.missions import known_missions
 from configs.parts import EndpointConfig, EngineConfig
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
+from tasks.common.progress import Progress
+from tasks.common.queues import SharedQueue
 from tasks.engines.open import close_engines
 from tasks.engines.task import check_server, warnings_in_run
-from tasks.publishing.keys import index_folder
-from tasks.publishing.shards import Receipt, parse_shard
 from tasks.records.errors import EndpointRefused
-from tasks.records.lanes import Given
 from tasks.records.photos import Photo
-from tasks.records.progress import Progress
 from tasks.records.reasons import Reason
 from tasks.records.work import WorkItem
+from tasks.runs.keys import index_folder
+from tasks.runs.shards import Receipt, parse_shard
 from tasks.summaries.lane import DeviceLane
 from tasks.summaries.plan import identity, plan_shards
 from tasks.summaries.prompts import summary_prompt
@@ -65,7 +65,7 @@ class Work:
     def infer(self) -> Receipt:
         """The shard of all photos."""
         (shard,) = plan_shards(self.items, lambda: len(self.items))
-        lane = DeviceLane("cpu", Given(iter([(1, shard)])))
+        lane = DeviceLane("cpu", SharedQueue(iter([(1, shard)])))
         assert lane.take()
         with disable_run_logger():
             return infer_shard.fn(1, shard, self.plan, self.config, self.checkpoint, Progress(len(self.items)), lane)

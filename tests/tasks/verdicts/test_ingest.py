@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from blocks.local_store import LocalStore
-from tasks.publishing.keys import records_name
-from tasks.publishing.publish import Published
 from tasks.records.errors import ManifestError, OutputError, RecordError
 from tasks.records.photos import Label
+from tasks.runs.keys import records_name
+from tasks.runs.publish import Published
 from tasks.verdicts.ingest import find_ingested, ingest
 from tests.builders import MISSION, files_under, make_group, make_outcomes, publish_groups, published_run
 
