@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler,
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
 
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
-from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
+from configs.dense import DenseCaptionConfig
+from configs.photo import CaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.variables import SHORTCUTS

@@ -175,7 +175,24 @@ class InputConfig(Part):
     )
 
 
-class PublishingConfig(Part):
+class LeaseConfig(Part):
+    """How two runs that share a folder of the store get along."""
+
+    wait_seconds: float = Field(
+        21_600.0,
+        ge=0.0,
+        le=604_800.0,
+        description="How long to wait for another run of the same mission or photo set; 0 fails at once.",
+    )
+    lease_seconds: float = Field(
+        30.0,
+        ge=1.0,
+        le=3600.0,
+        description="After how long without a sign of life another machine's run is taken for dead.",
+    )
+
+
+class PublishingConfig(LeaseConfig):
     """What is published, and how two runs of one mission get along."""
 
     partial_groups: Literal["quarantine", "publish"] = Field(
@@ -190,18 +207,6 @@ class PublishingConfig(Part):
     )
     alert_quarantine_fraction: float = Field(
         0.1, ge=0.0, le=1.0, description="Share of groups in quarantine above which people are told, by an event."
-    )
-    wait_seconds: float = Field(
-        21_600.0,
-        ge=0.0,
-        le=604_800.0,
-        description="How long to wait for another run of the same mission; 0 fails at once.",
-    )
-    lease_seconds: float = Field(
-        30.0,
-        ge=1.0,
-        le=3600.0,
-        description="After how long without a sign of life another machine's run is taken for dead.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a look at single photos is told: summarise one, caption one, caption a folder. Knows no step."""
+"""What a look at a single photo is told: summarise it, or caption it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,8 @@ from configs.parts import (
     ModelConfig,
     Part,
 )
-from configs.stores import BlockName, S3Options
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu(:\d+)?|cuda(:\d+)?)$")]
-Slot = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-ShardPhotos = Annotated[int, Field(ge=1, le=100_000)]
-CheckpointBlock = Annotated[
-    BlockName | None,
-    Field(
-        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
-        "adapters, unless the flags or the run's parameters do."
-    ),
-]
 
 
 class DenseConfig(GenerationConfig):
@@ -65,23 +55,3 @@ class CaptionConfig(PhotoConfig):
     overlay: str | None = Field(None, description="PNG file for the photo with its objects drawn in.")
     font: str | None = Field(None, description="Font file with Chinese characters, for the labels.")
     dense: DenseConfig = Field(default_factory=DenseConfig, description="How captions are decoded.")
-
-
-class DenseCaptionConfig(ReadConfig):
-    """A folder of photos to caption densely."""
-
-    input_root: str = Field("", description="Folder of photos, at any depth: a directory, or s3://bucket/prefix.")
-    store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-    name: str = Field("", description="Name of the photo set in the store; by default the folder's own.")
-    checkpoint_block: CheckpointBlock = None
-    slots: tuple[Slot, ...] = Field(
-        (), description="Prefect concurrency limits, such as gpu-0, of which a slot is held while the model is loaded."
-    )
-    overlays: bool = Field(True, description="Draw every captioned photo with its objects, as a PNG.")
-    font: str | None = Field(None, description="Font file with Chinese characters, for the labels.")
-    dense_key: str | None = Field(
-        None, description="JSON file with the right captions; the run then reports F1 and description accuracy."
-    )
-    shard_photos: ShardPhotos = Field(64, description="Photos in one task: what a killed run redoes at most.")
-    dense: DenseConfig = Field(default_factory=DenseConfig, description="How captions are decoded.")
-    s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
+from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions, nearest
 from configs.parts import EngineConfig
-from configs.photo import CaptionConfig, DenseCaptionConfig, PhotoConfig, SummarizeConfig
+from configs.photo import CaptionConfig, PhotoConfig, SummarizeConfig
 from configs.preflight_model import check_budget, check_devices, check_model
 from configs.preflight_spread import check_spread
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import LocalLocation, key_fault, parse_store_uri
+from configs.work import WorkConfig
 
 
 def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
@@ -33,11 +35,7 @@ def check_stage_a(config: StageAConfig, skip: frozenset[str] = frozenset()) -> I
         yield from _input_root(config)
     if "store" not in skip:
         yield from _store("store", config.store)
-    yield from check_model(config.model, config.merge, config.engine, config.fleet[0], skip)
-    if not any(name.startswith("devices") for name in skip):
-        yield from check_devices(config.devices)
-    if not any(name.startswith("spread") for name in skip):
-        yield from check_spread(config)
+    yield from _work(config, skip)
     yield from check_budget(config.model, "summary", config.generation.max_new_tokens, "generation.max_new_tokens")
     yield from _file("answer_key", config.answer_key, "give a JSON file, or leave it out")
 
@@ -67,7 +65,7 @@ def check_dense_caption(config: DenseCaptionConfig, skip: frozenset[str] = froze
         yield from _store("store", config.store)
     if config.name and "name" not in skip:
         yield from _one_folder("name", config.name)
-    yield from check_model(config.model, config.merge, config.engine, config.device, skip)
+    yield from _work(config, skip)
     yield from check_budget(config.model, "dense", config.dense.max_new_tokens, "dense.max_new_tokens")
     yield from _file("font", config.font, "give a font file with Chinese characters, or leave it out")
     yield from _file("dense_key", config.dense_key, "give a JSON file, or leave it out")
@@ -109,6 +107,15 @@ def check_verify(config: VerifyConfig, skip: frozenset[str] = frozenset()) -> It
             yield Fault("manifest", f"{config.manifest} is not a manifest", "give the URI that ends in /manifest.json")
         else:
             yield from _manifest(config.manifest)
+
+
+def _work(config: WorkConfig, skip: frozenset[str]) -> Iterator[Fault]:
+    """What is wrong with the checkpoint, the devices and the machines of a run."""
+    yield from check_model(config.model, config.merge, config.engine, config.fleet[0], skip)
+    if not any(name.startswith("devices") for name in skip):
+        yield from check_devices(config.devices)
+    if not any(name.startswith("spread") for name in skip):
+        yield from check_spread(config)
 
 
 def _manifest(uri: str) -> Iterator[Fault]:

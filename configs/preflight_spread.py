@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.errors import Fault
-from configs.stage_a import StageAConfig
 from configs.stores import LocalLocation, parse_store_uri
+from configs.work import WorkConfig
 
 
-def check_spread(config: StageAConfig) -> Iterator[Fault]:
+def check_spread(config: WorkConfig) -> Iterator[Fault]:
     """Everything that would mean something else on another machine, or nothing at all."""
     if config.spread.over == "devices":
         return

@@ -20,8 +20,9 @@ from pydantic_settings import (
 )
 
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
+from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
-from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
+from configs.photo import CaptionConfig, SummarizeConfig
 from configs.preflight import (
     check_caption,
     check_dense_caption,

@@ -13,9 +13,10 @@ from prefect.utilities.annotations import opaque
 
 from blocks.standalone import flow
 from configs.parts import EngineConfig, InputConfig, MergeConfig, ModelConfig
-from configs.photo import DenseConfig, Device, ShardPhotos, Slot
+from configs.photo import DenseConfig, Device
 from configs.settings import load_dense_caption
 from configs.stores import BlockName, S3Options
+from configs.work import ShardPhotos, Slot
 from flows.fleet import holding_slots, on_device
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs

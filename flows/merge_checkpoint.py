@@ -9,8 +9,9 @@ from typing import Any
 
 from blocks.standalone import flow
 from configs.parts import MergeConfig, ModelConfig
-from configs.photo import Device, Slot
+from configs.photo import Device
 from configs.settings import load_merge
+from configs.work import Slot
 from flows.fleet import holding_slots
 from flows.printing import escape_logs
 from flows.shown import plain

@@ -23,10 +23,10 @@ from configs.parts import (
     PublishingConfig,
     SpreadConfig,
 )
-from configs.photo import Device, ShardPhotos, Slot
+from configs.photo import Device
 from configs.settings import load_stage_a
-from configs.stage_a import ShardSeconds
 from configs.stores import BlockName, S3Options
+from configs.work import ShardPhotos, ShardSeconds, Slot
 from flows.hand_off import hand_off_run, stage_b_inline
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from configs.dense import DenseCaptionConfig
 from configs.parts import MergeConfig, ModelConfig
-from configs.photo import DenseCaptionConfig
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.merge import Merged, merge
 from tasks.checkpoints.resolve import Checkpoint, resolve_for

@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.store import Store
 from blocks.stores import open_store
-from configs.photo import DenseCaptionConfig
+from configs.dense import DenseCaptionConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import engine_spec, text_settings
 from tasks.common.progress import Progress

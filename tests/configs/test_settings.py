@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
-from configs.photo import CaptionConfig, DenseCaptionConfig, SummarizeConfig
+from configs.photo import CaptionConfig, SummarizeConfig
 from configs.settings import PROFILES_DIR, load_stage_a, load_stage_b, load_verify, read_profile
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig

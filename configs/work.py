@@ -1,0 +1,60 @@
+"""What every run of the pipeline is told, whatever it asks: its photos, its store, its devices, its shards."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import CliToggleFlag
+
+from configs.parts import Part, SpreadConfig
+from configs.photo import Device, ReadConfig
+from configs.stores import BlockName, S3Options
+
+Slot = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+ShardPhotos = Annotated[int, Field(ge=1, le=100_000)]
+ShardSeconds = Annotated[float, Field(ge=1.0, le=86_400.0)]
+CheckpointBlock = Annotated[
+    BlockName | None,
+    Field(
+        description="Name of a saved Fieldcheck Model Checkpoint block: it says which checkpoint is run, with which "
+        "adapters, unless the flags or the run's parameters do."
+    ),
+]
+
+
+class Places(Part):
+    """Where photos are, and where results go."""
+
+    input_root: str = Field("", description="Where the photos are: a directory, or s3://bucket/prefix.")
+    store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
+
+
+class WorkConfig(ReadConfig, Places):
+    """A run of the pipeline. What people type is flat, the rest is in parts."""
+
+    checkpoint_block: CheckpointBlock = None
+    devices: tuple[Device, ...] = Field(
+        (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."
+    )
+    slots: tuple[Slot, ...] = Field(
+        (),
+        description="Prefect concurrency limits, such as gpu-0: the run waits for a slot of each before it loads the "
+        "model, and holds it until the last shard is written.",
+    )
+    shard_photos: ShardPhotos = Field(2048, description="Most photos in one shard.")
+    shard_seconds: ShardSeconds = Field(
+        60.0,
+        description="How long a shard should take, once it is known how fast photos go: what a killed run redoes.",
+    )
+    force: CliToggleFlag[bool] = Field(
+        False,
+        description="Infer every photo anew, whatever earlier runs know; their shards stay. After a kill it goes on.",
+    )
+    spread: SpreadConfig = Field(default_factory=SpreadConfig, description="Other machines that take part.")
+    s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
+
+    @property
+    def fleet(self) -> tuple[str, ...]:
+        """The devices that have an engine in this run."""
+        return self.devices or (self.device,)
