@@ -139,9 +139,10 @@ class EndpointConfig(Part):
 class EngineConfig(Part):
     """Which engine reads the photos, and how they are packed. Batches and workers never change the text."""
 
-    kind: Literal["transformers", "swift", "endpoint"] = Field(
+    kind: Literal["transformers", "reference", "swift", "endpoint"] = Field(
         "transformers",
-        description="transformers, ms-swift's inference engines, or an OpenAI-compatible server. Part of the work key.",
+        description="The default engine, transformers' own generate (slow), ms-swift's inference engines, or an "
+        "OpenAI-compatible server. Part of the work key.",
     )
     backend: Literal["transformers", "vllm", "sglang", "lmdeploy"] = Field(
         "transformers", description="Which of ms-swift's back ends kind swift uses. Part of the work key."

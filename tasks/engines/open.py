@@ -108,6 +108,10 @@ def _engine_class(kind: str) -> Callable[..., Engine]:
         from tasks.engines.swift import SwiftEngine
 
         return SwiftEngine
+    if kind == "reference":
+        from tasks.engines.reference import ReferenceEngine
+
+        return ReferenceEngine
     from tasks.engines.transformers import TransformersEngine
 
     return TransformersEngine

@@ -60,7 +60,7 @@ class PromptEncoder:
             whole = self._ids(text + answer)
         if request.read is not None:
             whole.remove(self._placeholder)
-        at = _same_beginning(whole, [*prompt.shared, *prompt.own])
+        at = same_beginning(whole, [*prompt.shared, *prompt.own])
         if at <= len(prompt.shared) or at == len(whole):
             raise CheckpointError(f"the tokenizer leaves nothing of the prompt's end, or of the answer {answer!r}")
         return PromptIds(prompt.shared, tuple(whole[len(prompt.shared) : at])), tuple(whole[at:])
@@ -84,7 +84,7 @@ class PromptEncoder:
         begins = text.rfind(user)
         head = self._ids(text[: begins + shared]) if begins >= 0 else ids[:1]
         # At the seam the tokenizer may join what comes before and after it.
-        at = max(1, min(_same_beginning(head, ids), len(ids) - 1))
+        at = max(1, min(same_beginning(head, ids), len(ids) - 1))
         return PromptIds(tuple(ids[:at]), tuple(ids[at:]))
 
     def _render(self, system: str, user: str, has_photo: bool) -> str:
@@ -101,7 +101,7 @@ class PromptEncoder:
         return ids
 
 
-def _same_beginning(one: Sequence[int], other: Sequence[int]) -> int:
+def same_beginning(one: Sequence[int], other: Sequence[int]) -> int:
     """How many ids both begin with."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -36,6 +36,7 @@ def test_equal_specs_share_one_engine_and_another_replaces_it(demo: Demo) -> Non
     assert open_engine(spec(demo.checkpoint)) is first
     second = open_engine(spec(demo.checkpoint, kind="swift"))
     assert second.name == "swift/transformers"
+    assert open_engine(spec(demo.checkpoint, kind="reference")).name == "reference"
     assert open_engine(spec(demo.checkpoint)) is not first
 
 

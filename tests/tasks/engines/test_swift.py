@@ -37,17 +37,17 @@ def test_completions_are_those_of_the_default_engine(
 
 @pytest.mark.parametrize("decoding", [Decoding(5), Decoding(12, temperature=1.3, top_p=0.9, seed=5)])
 def test_limits_and_sampling_are_those_of_the_default_engine(
-    demo: Demo, reference: TransformersEngine, swift: SwiftEngine, decoding: Decoding
+    demo: Demo, default: TransformersEngine, swift: SwiftEngine, decoding: Decoding
 ) -> None:
     requests = ask_mixed(demo, decoding)[-5:]
-    assert answers(swift, requests) == answers(reference, requests)
+    assert answers(swift, requests) == answers(default, requests)
 
 
-def test_a_stream_is_that_of_the_default_engine(demo: Demo, reference: TransformersEngine, swift: SwiftEngine) -> None:
+def test_a_stream_is_that_of_the_default_engine(demo: Demo, default: TransformersEngine, swift: SwiftEngine) -> None:
     for request in ask_mixed(demo)[-2:]:
         pieces: list[str] = []
         theirs: list[str] = []
-        assert swift.stream(request, pieces.append) == reference.stream(request, theirs.append)
+        assert swift.stream(request, pieces.append) == default.stream(request, theirs.append)
         assert pieces == theirs
 
 
@@ -87,7 +87,7 @@ def test_a_small_max_model_len_is_kept_as_in_the_default_engine(demo: Demo) -> N
 
 
 def test_a_prompt_that_ms_swift_would_change_is_refused(
-    demo: Demo, reference: TransformersEngine, swift: SwiftEngine
+    demo: Demo, default: TransformersEngine, swift: SwiftEngine
 ) -> None:
     data = next(iter(mixed(demo).values()))
 
@@ -97,7 +97,7 @@ def test_a_prompt_that_ms_swift_would_change_is_refused(
     with pytest.raises(CheckpointError, match="other tokens of this prompt"):
         list(swift.generate(asked("看<image>图")))
     harmless = asked("<video><bbox><|im_end|> \n\n")
-    assert answers(swift, harmless) == answers(reference, harmless)
+    assert answers(swift, harmless) == answers(default, harmless)
 
 
 def test_a_batch_that_does_not_fit_is_halved(

@@ -25,8 +25,8 @@ from tests.tasks.engines.asking import GREEDY, answers, ask, ask_mixed, photo_fi
 
 
 @pytest.fixture
-def engine(reference: TransformersEngine) -> TransformersEngine:
-    return reference
+def engine(default: TransformersEngine) -> TransformersEngine:
+    return default
 
 
 def texts(engine: TransformersEngine, requests: list[Request]) -> dict[str, str]:
