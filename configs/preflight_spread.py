@@ -6,22 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs.errors import Fault
+from configs.parts import EngineConfig, ModelConfig, SpreadConfig
 from configs.stores import LocalLocation, parse_store_uri
-from configs.work import WorkConfig
 
 
-def check_spread(config: WorkConfig) -> Iterator[Fault]:
+def check_spread(
+    spread: SpreadConfig, engine: EngineConfig, model: ModelConfig, input_root: str, store: str
+) -> Iterator[Fault]:
     """Everything that would mean something else on another machine, or nothing at all."""
-    if config.spread.over == "devices":
+    if spread.over == "devices":
         return
-    if config.engine.kind == "endpoint":
+    if engine.kind == "endpoint":
         yield Fault("spread.over", "an endpoint is one server for all", "put a balancer in front of several servers")
-    places = {"input_root": _folder(config.input_root), "store": _folder(config.store), "model.base": config.model.base}
-    places["model.merged"] = config.model.merged or ""
+    places = {"input_root": _folder(input_root), "store": _folder(store), "model.base": model.base}
+    places["model.merged"] = model.merged or ""
     for name, path in places.items():
         if path and not _is_absolute(path):
             yield Fault(name, f"{path} is another folder in another process", "give an absolute path, or s3://")
-    for adapter in config.model.adapters:
+    for adapter in model.adapters:
         if not _is_absolute(adapter):
             yield Fault("model.adapters", f"{adapter} is another folder in another process", "give an absolute path")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,9 @@ from pydantic_settings import (
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
+from configs.kinds import Kind
 from configs.photo import CaptionConfig, SummarizeConfig
-from configs.preflight import (
-    check_caption,
-    check_dense_caption,
-    check_inspect,
-    check_merge,
-    check_stage_a,
-    check_stage_b,
-    check_summarize,
-    check_verify,
-)
-from configs.stage_a import StageAConfig, split_quarantine_uri
+from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import BLOCK_NAME
 from configs.variables import DOTENV, ENV_PREFIX, read_dotenv, unknown_variables, variable_of
@@ -42,7 +33,7 @@ from configs.yamls import read_yaml
 _PROFILE = ENV_PREFIX + "PROFILE"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
-_KINDS: tuple[type[BaseModel], ...] = (
+_KINDS: tuple[type[Kind], ...] = (
     StageAConfig,
     StageBConfig,
     SummarizeConfig,
@@ -52,7 +43,7 @@ _KINDS: tuple[type[BaseModel], ...] = (
     InspectConfig,
     VerifyConfig,
 )
-ConfigT = TypeVar("ConfigT", bound=BaseModel)
+KindT = TypeVar("KindT", bound=Kind)
 
 _ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="ignore")
 
@@ -61,63 +52,36 @@ class _Layer(BaseSettings):
     model_config = _ENV
 
 
-def load_stage_a(
-    given: Mapping[str, Any], profile: str | None = None, block: Callable[[str], Mapping[str, Any]] | None = None
-) -> StageAConfig:
-    """One frozen Stage-A configuration from what was `given` (flags or flow parameters) and the layers below.
+def load(
+    kind: type[KindT],
+    given: Mapping[str, Any],
+    profile: str | None = None,
+    block: Callable[[str], Mapping[str, Any]] | None = None,
+) -> KindT:
+    """One frozen configuration of a kind, from what was `given` (flags or flow parameters) and the layers below.
 
     `block` reads what the settings name as `checkpoint_block`, as a layer right below what was given.
 
-    Raises ConfigError with every fault, those of single fields and those found by looking at paths, missions
-    and budgets. A requeued run's store and mission are those of its quarantine, unless they are given. Loads no model
-    and imports no torch.
+    Raises ConfigError with every fault, those of single fields and those that the kind finds by looking at paths,
+    missions and budgets. Loads no model and imports no torch.
     """
-    return _load(StageAConfig, check_stage_a, _of_requeued_run(given), profile, block)
+    given = kind.implied(given)
+    raw, faults = merge(kind, given, profile)
+    if block is not None and isinstance(name := raw.get("checkpoint_block"), str) and re.match(BLOCK_NAME, name):
+        try:
+            _overlay(raw, block(name))
+            _overlay(raw, given)
+        except ConfigError as error:
+            faults += error.faults
+    faults += _secrets(given)
+    config, more = validate(kind, raw)
+    faults = [*faults, *more, *config.faults(frozenset(fault.where for fault in more))]
+    if faults:
+        raise ConfigError(faults)
+    return config
 
 
-def load_stage_b(given: Mapping[str, Any], profile: str | None = None) -> StageBConfig:
-    """One frozen Stage-B configuration; like `load_stage_a`.
-
-    Where the manifest is given, so is the store: that of the manifest, unless another one is given too. What the
-    environment says of Stage-A's store is not said of this run.
-    """
-    told = {"store": None, **given} if given.get("manifest") else given
-    return _load(StageBConfig, check_stage_b, told, profile)
-
-
-def load_verify(given: Mapping[str, Any], profile: str | None = None) -> VerifyConfig:
-    """What `fieldcheck verify` is told; like `load_stage_a`."""
-    return _load(VerifyConfig, check_verify, given, profile)
-
-
-def load_summarize(given: Mapping[str, Any], profile: str | None = None) -> SummarizeConfig:
-    """What `fieldcheck summarize` is told; like `load_stage_a`."""
-    return _load(SummarizeConfig, check_summarize, given, profile)
-
-
-def load_caption(given: Mapping[str, Any], profile: str | None = None) -> CaptionConfig:
-    """What `fieldcheck caption` is told; like `load_stage_a`."""
-    return _load(CaptionConfig, check_caption, given, profile)
-
-
-def load_dense_caption(
-    given: Mapping[str, Any], profile: str | None = None, block: Callable[[str], Mapping[str, Any]] | None = None
-) -> DenseCaptionConfig:
-    """One frozen configuration of a dense-caption run; like `load_stage_a`."""
-    return _load(DenseCaptionConfig, check_dense_caption, given, profile, block)
-
-
-def load_merge(given: Mapping[str, Any], profile: str | None = None) -> MergeCheckpointConfig:
-    """What `fieldcheck merge` is told; like `load_stage_a`."""
-    return _load(MergeCheckpointConfig, check_merge, given, profile)
-
-
-def load_inspect(given: Mapping[str, Any], profile: str | None = None) -> InspectConfig:
-    """What `fieldcheck inspect` is told; like `load_stage_a`."""
-    return _load(InspectConfig, check_inspect, given, profile)
-
-
-def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
+def merge(kind: type[Kind], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
     """The layers of one configuration class, merged key by key into one raw mapping, and what is wrong with the
     profile file."""
     dotenv = read_dotenv()
@@ -142,7 +106,7 @@ def merge(kind: type[BaseModel], given: Mapping[str, Any], profile: str | None) 
     return merged, faults
 
 
-def validate(kind: type[ConfigT], raw: Mapping[str, Any]) -> tuple[ConfigT, list[Fault]]:
+def validate(kind: type[KindT], raw: Mapping[str, Any]) -> tuple[KindT, list[Fault]]:
     """A configuration and the faults of its fields. Faulty fields fall back to their defaults, so that the checks
     that come after can still look at all the others."""
     data = deepcopy(dict(raw))
@@ -180,29 +144,6 @@ def read_profile(profile: str) -> tuple[dict[str, Any], list[Fault]]:
     return values, []
 
 
-def _load(
-    kind: type[ConfigT],
-    check: Callable[[ConfigT, frozenset[str]], Iterable[Fault]],
-    given: Mapping[str, Any],
-    profile: str | None,
-    block: Callable[[str], Mapping[str, Any]] | None = None,
-) -> ConfigT:
-    raw, faults = merge(kind, given, profile)
-    if block is not None and isinstance(name := raw.get("checkpoint_block"), str) and re.match(BLOCK_NAME, name):
-        try:
-            _overlay(raw, block(name))
-            _overlay(raw, given)
-        except ConfigError as error:
-            faults += error.faults
-    faults += _secrets(given)
-    config, more = validate(kind, raw)
-    faulty = frozenset(fault.where for fault in more)
-    faults = [*faults, *more, *check(config, faulty)]
-    if faults:
-        raise ConfigError(faults)
-    return config
-
-
 def _secrets(given: Mapping[str, Any]) -> Iterator[Fault]:
     """Flags are in the list of processes, and a flow's parameters are kept with its run: no place for a secret."""
     engine = given.get("engine")
@@ -211,14 +152,6 @@ def _secrets(given: Mapping[str, Any]) -> Iterator[Fault]:
         where = ("engine", "endpoint", "api_key")
         cure = f"set {variable_of(where)}, or name a Prefect Secret block as engine.endpoint.api_key_block"
         yield Fault(".".join(where), "is a secret, and what is typed here is not kept secret", cure)
-
-
-def _of_requeued_run(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        store, mission, _ = split_quarantine_uri(str(given["requeue"]))
-    except (KeyError, ValueError):  # not asked for, or told by the checks
-        return given
-    return {"store": store, "mission": mission, **given}
 
 
 def _field_by_field(

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
+from configs.errors import Fault
+from configs.missions import MissionNames
 from configs.parts import GenerationConfig, HandOffConfig, LadderConfig, Part, PublishingConfig
+from configs.preflight import check_any_mission, check_file, check_input_root, check_mission
+from configs.preflight_model import check_budget
+from configs.stores import LocalLocation, parse_store_uri
 from configs.work import WorkConfig
 
 
 class MissionConfig(Part):
     """Which mission a run is of."""
 
-    mission: str = Field("", description="Mission: its Chinese name, which is also the folder under the input root.")
+    mission: Annotated[str, MissionNames] = Field(
+        "", description="Mission: its Chinese name, which is also the folder under the input root."
+    )
 
 
 class StageAConfig(WorkConfig, MissionConfig):
@@ -39,6 +49,44 @@ class StageAConfig(WorkConfig, MissionConfig):
         default_factory=PublishingConfig, description="Bad photos, and other runs of the mission."
     )
     hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Store and mission of a requeued run are those of its quarantine, unless they are given."""
+        try:
+            store, mission, _ = split_quarantine_uri(str(given["requeue"]))
+        except (KeyError, ValueError):  # not asked for, or a fault that is told with the others
+            return given
+        return {"store": store, "mission": mission, **given}
+
+    def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+        """Everything wrong with a Stage-A run."""
+        if self.requeue is not None:
+            told = list(self._requeue_faults(self.requeue))
+            yield from told
+            # Store and mission are the quarantine's: without one, it is not they that are missing.
+            skip |= {name for name in ("mission", "store") if told and not getattr(self, name)}
+        if "mission" not in skip:
+            yield from check_any_mission(self.mission) if self.no_mission else check_mission(self.mission)
+        if "input_root" not in skip:
+            yield from check_input_root(self.input_root, self.mission)
+        yield from super().faults(skip)
+        yield from check_budget(self.model, "summary", self.generation.max_new_tokens, "generation.max_new_tokens")
+        yield from check_file("answer_key", self.answer_key, "give a JSON file, or leave it out")
+
+    def _requeue_faults(self, uri: str) -> Iterator[Fault]:
+        try:
+            _, mission, _ = split_quarantine_uri(uri)
+            location = parse_store_uri(uri)
+        except ValueError as error:
+            yield Fault("requeue", f"{uri} is no quarantine of a run: {error}")
+            return
+        if isinstance(location, LocalLocation) and not Path(location.path).expanduser().is_file():
+            yield Fault("requeue", f"there is no file {uri}", "give the quarantine.jsonl beside a run's manifest.json")
+        if self.mission and mission != self.mission:
+            yield Fault("requeue", f"{uri} is of mission {mission!r}, not {self.mission!r}", "leave mission out")
+        if self.force:
+            yield Fault("force", "redoes every photo, and requeue only what was quarantined", "leave one of them out")
 
 
 _QUARANTINE_URI = re.compile(

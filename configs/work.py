@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
+from configs.errors import Fault
 from configs.parts import Part, SpreadConfig
 from configs.photo import Device, ReadConfig
+from configs.preflight import check_store
+from configs.preflight_model import check_devices, check_model
+from configs.preflight_spread import check_spread
 from configs.stores import BlockName, S3Options
 
 Slot = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -58,3 +63,13 @@ class WorkConfig(ReadConfig, Places):
     def fleet(self) -> tuple[str, ...]:
         """The devices that have an engine in this run."""
         return self.devices or (self.device,)
+
+    def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+        """Everything wrong with the store, the checkpoint, the devices and the machines of a run."""
+        if "store" not in skip:
+            yield from check_store(self.store)
+        yield from check_model(self.model, self.merge, self.engine, self.fleet[0], skip)
+        if not any(name.startswith("devices") for name in skip):
+            yield from check_devices(self.devices)
+        if not any(name.startswith("spread") for name in skip):
+            yield from check_spread(self.spread, self.engine, self.model, self.input_root, self.store)

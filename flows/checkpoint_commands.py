@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.cli import InspectCommand, MergeCommand
-from configs.settings import load_inspect, load_merge
+from configs.settings import load
 from flows.terminal import print_result, progress_line
 
 
 def merge(command: MergeCommand) -> int:
     """`fieldcheck merge`. Raises CheckpointError."""
-    config = load_merge(command.given(), command.profile)
+    config = load(MergeCheckpointConfig, command.given(), command.profile)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from tasks.checkpoints.merge import merge as merge_checkpoint
 
@@ -21,7 +22,7 @@ def merge(command: MergeCommand) -> int:
 
 def inspect(command: InspectCommand) -> int:
     """`fieldcheck inspect CHECKPOINT`. Exit code 1 when something is wrong with it. Raises CheckpointError."""
-    config = load_inspect(command.given(), command.profile)
+    config = load(InspectConfig, command.given(), command.profile)
     from tasks.checkpoints.inspect import inspect as inspect_checkpoint
 
     found = inspect_checkpoint(Path(config.checkpoint), Path(config.base) if config.base else None)

@@ -27,9 +27,12 @@ from configs.cli import (
     SummarizeCommand,
     VerifyCommand,
 )
+from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, FieldcheckError
 from configs.missions import known_missions
-from configs.settings import load_dense_caption, load_stage_a, load_stage_b, load_verify
+from configs.settings import load
+from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig, VerifyConfig
 from flows import checkpoint_commands, photo_commands
 from flows.printing import escape_tracebacks, escaped_stderr, say
 from flows.terminal import complain, embedded, print_result, progress_bar
@@ -70,7 +73,7 @@ def parse(args: list[str]) -> Any:
 def run_stage_a(given: dict[str, Any], profile: str | None) -> dict[str, Any]:
     """Run the Stage-A flow for a person at a terminal and return its summary. Raises ConfigError or whatever ended
     the run."""
-    config = load_stage_a(given, profile, _checkpoint_of)  # every fault, before Prefect or torch is imported
+    config = load(StageAConfig, given, profile, _checkpoint_of)  # every fault, before Prefect or torch is imported
     with embedded():
         from flows.stage_a import stage_a
         from tasks.common.progress import listening
@@ -115,7 +118,7 @@ def describe(summary: dict[str, Any]) -> str:
 
 def _stage_b(command: StageBCommand) -> int:
     given = command.given()
-    load_stage_b(given, command.profile)
+    load(StageBConfig, given, command.profile)
     with embedded():
         from flows.stage_b import stage_b
 
@@ -125,7 +128,7 @@ def _stage_b(command: StageBCommand) -> int:
 
 def _dense_caption(command: DenseCaptionCommand) -> int:
     given = command.given()
-    load_dense_caption(given, command.profile, _checkpoint_of)
+    load(DenseCaptionConfig, given, command.profile, _checkpoint_of)
     with embedded():
         from flows.dense_caption import dense_caption
         from tasks.common.progress import listening
@@ -141,7 +144,7 @@ def _verify(command: VerifyCommand) -> int:
     from tasks.runs.check import check_run
     from tasks.runs.keys import split_manifest_uri
 
-    config = load_verify(command.given(), command.profile)
+    config = load(VerifyConfig, command.given(), command.profile)
     root, key = split_manifest_uri(config.manifest)
     store = open_store(root, config.s3)
     if key.startswith(f"{DENSE}/"):

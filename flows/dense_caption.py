@@ -12,15 +12,13 @@ from typing import Any
 from prefect.utilities.annotations import opaque
 
 from blocks.standalone import flow
-from configs.parts import EngineConfig, InputConfig, MergeConfig, ModelConfig
-from configs.photo import DenseConfig, Device
-from configs.settings import load_dense_caption
-from configs.stores import BlockName, S3Options
-from configs.work import ShardPhotos, Slot
+from configs.dense import DenseCaptionConfig
+from configs.parameters import given, parameters_of
+from configs.settings import load
 from flows.fleet import holding_slots, on_device
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
-from flows.shown import checkpoint_of, plain, shown_progress
+from flows.shown import checkpoint_of, shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.common.batches import batches
 from tasks.dense.publish import PublishedCaptions
@@ -44,56 +42,19 @@ def _run_name() -> str:
 
 
 @flow(name="dense-caption", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
-def dense_caption(
-    input_root: str | None = None,
-    store: str | None = None,
-    name: str | None = None,
-    checkpoint_block: BlockName | None = None,
-    device: Device | None = None,
-    slots: list[Slot] | None = None,
-    overlays: bool | None = None,
-    font: str | None = None,
-    dense_key: str | None = None,
-    shard_photos: ShardPhotos | None = None,
-    model: ModelConfig | None = None,
-    merge: MergeConfig | None = None,
-    dense: DenseConfig | None = None,
-    engine: EngineConfig | None = None,
-    inputs: InputConfig | None = None,
-    s3: S3Options | None = None,
-    profile: str | None = None,
-) -> dict[str, Any]:
+@parameters_of(DenseCaptionConfig)
+def dense_caption(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
     """Caption every photo of a folder densely, and publish captions and overlays.
 
     What is not given comes from the environment (`FIELDCHECK_...`), `.env`, the profile, or the default.
-
-    Args:
-        input_root: Folder of photos, at any depth: a directory, or s3://bucket/prefix.
-        store: Where results go: a directory, or s3://bucket/prefix.
-        name: Name of the photo set in the store; by default the folder's own.
-        checkpoint_block: Saved Fieldcheck Model Checkpoint block that says which checkpoint is run.
-        device: auto, cpu, cuda or cuda:N.
-        slots: Prefect concurrency limits of which the run holds a slot each while a model is loaded.
-        overlays: Draw every captioned photo with its objects, as a PNG.
-        font: Font file with Chinese characters, for the labels.
-        dense_key: JSON file with the right captions; the run then reports F1 and description accuracy.
-        shard_photos: Photos in one task.
-        model: Which checkpoint is run, with which adapters, and how it is loaded.
-        merge: Merging the adapters into the base before the run.
-        dense: How captions are decoded.
-        engine: Which engine, its batches and preparation.
-        inputs: What is accepted as a photo.
-        s3: How s3:// is reached.
-        profile: A profile in configs/profiles, or a path to a YAML file.
 
     Returns:
         manifest (URI), sha256, fresh, photos, captioned, rejected, objects, inferred, seconds and, with an answer key,
         f1, precision, recall, desc_accuracy and valid.
     """
-    given = {key: plain(value) for key, value in locals().items() if key != "profile" and value is not None}
     escape_logs()
     stop_if_hopeless()
-    config = load_dense_caption(given, profile, checkpoint_of)
+    config = load(DenseCaptionConfig, given(parameters), profile, checkpoint_of)
     began = time.monotonic()
     if config.engine.kind == "endpoint":
         check_server(config.engine.endpoint)

@@ -1,4 +1,4 @@
-"""What flows share: progress in Prefect's UI, and parameters as layers of settings. Knows no step."""
+"""What flows share: progress in Prefect's UI, and blocks as layers of settings. Knows no step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from pydantic import BaseModel
 
 from blocks.loading import load_block
 from blocks.model_checkpoint import ModelCheckpoint
@@ -45,8 +44,3 @@ def shown_progress(of: str, pending: int) -> Iterator[Progress]:
 def checkpoint_of(block: str) -> dict[str, Any]:
     """The layer of settings in a saved checkpoint block. Raises ConfigError if there is none, or StoreUnavailable."""
     return load_block(ModelCheckpoint, block).as_config()
-
-
-def plain(value: Any) -> Any:
-    """A parameter as a layer of settings: of a part, only what was set."""
-    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value

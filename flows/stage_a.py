@@ -8,29 +8,16 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from blocks.standalone import flow
-from configs.missions import MissionNames
-from configs.parts import (
-    EngineConfig,
-    GenerationConfig,
-    HandOffConfig,
-    InputConfig,
-    LadderConfig,
-    MergeConfig,
-    ModelConfig,
-    PublishingConfig,
-    SpreadConfig,
-)
-from configs.photo import Device
-from configs.settings import load_stage_a
-from configs.stores import BlockName, S3Options
-from configs.work import ShardPhotos, ShardSeconds, Slot
+from configs.parameters import given, parameters_of
+from configs.settings import load
+from configs.stage_a import StageAConfig
 from flows.hand_off import hand_off_run, stage_b_inline
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
-from flows.shown import checkpoint_of, plain, shown_progress
+from flows.shown import checkpoint_of, shown_progress
 from flows.spread import infer_all
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
@@ -57,73 +44,20 @@ def _run_name() -> str:
 
 
 @flow(name="stage-a", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
-def stage_a(
-    mission: Annotated[str | None, MissionNames] = None,
-    input_root: str | None = None,
-    store: str | None = None,
-    checkpoint_block: BlockName | None = None,
-    device: Device | None = None,
-    devices: list[Device] | None = None,
-    slots: list[Slot] | None = None,
-    verify_inputs: bool | None = None,
-    no_mission: bool | None = None,
-    force: bool | None = None,
-    requeue: str | None = None,
-    answer_key: str | None = None,
-    shard_photos: ShardPhotos | None = None,
-    shard_seconds: ShardSeconds | None = None,
-    model: ModelConfig | None = None,
-    merge: MergeConfig | None = None,
-    generation: GenerationConfig | None = None,
-    ladder: LadderConfig | None = None,
-    engine: EngineConfig | None = None,
-    inputs: InputConfig | None = None,
-    publishing: PublishingConfig | None = None,
-    spread: SpreadConfig | None = None,
-    s3: S3Options | None = None,
-    hand_off: HandOffConfig | None = None,
-    profile: str | None = None,
-) -> dict[str, Any]:
+@parameters_of(StageAConfig)
+def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
     """Summarise every photo of a mission, publish the run and hand it to Stage-B.
 
     What is not given comes from the environment (`FIELDCHECK_...`), `.env`, the profile, or the default.
-
-    Args:
-        mission: Chinese name of the mission, which is also its folder under the input root.
-        input_root: Where the missions' photos are: a directory, or s3://bucket/prefix.
-        store: Where results go: a directory, or s3://bucket/prefix.
-        checkpoint_block: Saved Fieldcheck Model Checkpoint block that says which checkpoint is run.
-        device: auto, cpu, cuda or cuda:N.
-        devices: Several devices instead of one, each with an engine of its own.
-        slots: Prefect concurrency limits of which the run holds a slot each while a model is loaded.
-        verify_inputs: Check markers and every photo before any inference.
-        no_mission: Leave the mission's focus out of the prompt.
-        force: Infer every photo anew, whatever earlier runs know.
-        requeue: URI of the newest run's quarantine.jsonl: look at its groups alone, and carry the others over.
-        answer_key: JSON file with the right summaries; the run then reports its exact-match rate.
-        shard_photos: Most photos in one shard.
-        shard_seconds: How long a shard should take; a killed run redoes at most that.
-        model: Which checkpoint is run, with which adapters, and how it is loaded.
-        merge: Merging the adapters into the base before the run.
-        generation: How text is decoded.
-        ladder: Retries of a bad summary.
-        engine: Which engine, its batches and preparation.
-        inputs: What verification accepts.
-        publishing: Bad photos, and other runs of the mission.
-        spread: Other machines that take part.
-        s3: How s3:// is reached.
-        hand_off: How Stage-B learns of the run.
-        profile: A profile in configs/profiles, or a path to a YAML file.
 
     Returns:
         manifest (URI), sha256, fresh (whether it was not there before), groups, photos, quarantined (groups), inferred
         and reused (different photos), seconds, photos_per_second, stage_b and, with an answer key, exact_match and
         answered (photos).
     """
-    given = {name: plain(value) for name, value in locals().items() if name != "profile" and value is not None}
     escape_logs()
     stop_if_hopeless()
-    config = load_stage_a(given, profile, checkpoint_of)
+    config = load(StageAConfig, given(parameters), profile, checkpoint_of)
     began = time.monotonic()
     if config.engine.kind == "endpoint":
         check_server(config.engine.endpoint)

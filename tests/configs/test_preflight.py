@@ -13,8 +13,7 @@ import configs.preflight_model as preflight
 from configs.errors import ConfigError, Fault
 from configs.missions import known_missions
 from configs.parts import ModelConfig
-from configs.preflight import check_stage_a
-from configs.settings import load_stage_a
+from configs.settings import load
 from configs.stage_a import StageAConfig
 from tests.builders import MISSION, make_adapter, make_checkpoint
 
@@ -22,7 +21,7 @@ from tests.builders import MISSION, make_adapter, make_checkpoint
 def faults_of(told: dict[str, Any], **changes: Any) -> list[Fault]:
     """What is wrong with a configuration."""
     model = {**told["model"], **changes.pop("model", {})}
-    return list(check_stage_a(StageAConfig.model_validate({**told, **changes, "model": model})))
+    return list(StageAConfig.model_validate({**told, **changes, "model": model}).faults())
 
 
 def only(faults: list[Fault], where: str) -> Fault:
@@ -36,7 +35,7 @@ def test_nothing_is_wrong_with_a_good_configuration(told: dict[str, Any]) -> Non
 
 
 def test_everything_that_must_be_told_is_asked_for_at_once() -> None:
-    faults = list(check_stage_a(StageAConfig()))
+    faults = list(StageAConfig().faults())
     assert [fault.where for fault in faults] == ["mission", "input_root", "store", "model.base"]
     assert all(fault.what == "is not given" and fault.cure for fault in faults)
 
@@ -279,7 +278,7 @@ def test_an_answer_key_must_be_there(told: dict[str, Any], tmp_path: Path) -> No
 def test_what_is_known_to_be_faulty_is_not_judged_again(told: dict[str, Any]) -> None:
     names = frozenset({"mission", "input_root", "store", "model.base", "model.adapters.0", "device"})
     config = StageAConfig(model=ModelConfig(adapters=("nowhere",)), device="cuda:99")
-    assert list(check_stage_a(config, skip=names)) == []
+    assert list(config.faults(skip=names)) == []
 
 
 QUARANTINE = f"stage_a/{MISSION}/runs/0123456789abcdef/quarantine.jsonl"
@@ -290,7 +289,7 @@ def test_a_quarantine_says_store_and_mission(told: dict[str, Any], tmp_path: Pat
     path.parent.mkdir(parents=True)
     path.touch()
     given = {name: value for name, value in told.items() if name not in ("mission", "store")}
-    config = load_stage_a({**given, "requeue": str(path)})
+    config = load(StageAConfig, {**given, "requeue": str(path)})
     assert (config.mission, config.store) == (MISSION, str(tmp_path / "store"))
     assert config.requeue == str(path)
 
@@ -299,7 +298,7 @@ def test_a_quarantine_says_store_and_mission(told: dict[str, Any], tmp_path: Pat
 def test_what_is_no_quarantine_is_the_only_fault(told: dict[str, Any], uri: str) -> None:
     given = {name: value for name, value in told.items() if name not in ("mission", "store")}
     with pytest.raises(ConfigError) as caught:
-        load_stage_a({**given, "requeue": uri})
+        load(StageAConfig, {**given, "requeue": uri})
     assert [fault.where for fault in caught.value.faults] == ["requeue"]
 
 

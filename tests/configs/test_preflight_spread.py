@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from configs.errors import Fault
 from configs.parts import EngineConfig, ModelConfig, SpreadConfig
 from configs.preflight_spread import check_spread
 from configs.stage_a import StageAConfig
@@ -16,6 +17,12 @@ FINE: dict[str, Any] = {
     "model": ModelConfig(base="/models/base", adapters=("~/adapter",)),
     "spread": SpreadConfig(over="workers"),
 }
+
+
+def spread_faults(told: dict[str, Any]) -> list[Fault]:
+    """What is wrong with a run that is spread."""
+    config = StageAConfig(**told)
+    return list(check_spread(config.spread, config.engine, config.model, config.input_root, config.store))
 
 
 @pytest.mark.parametrize(
@@ -32,9 +39,9 @@ FINE: dict[str, Any] = {
 def test_what_means_something_else_on_another_machine_is_refused(changed: dict[str, Any], where: str) -> None:
     for over in ("workers", "ray"):
         told = {**FINE, **changed, "spread": SpreadConfig(over=over)}
-        assert [fault.where for fault in check_spread(StageAConfig(**told))] == [where]
-    assert not list(check_spread(StageAConfig(**{**FINE, **changed, "spread": SpreadConfig()})))
+        assert [fault.where for fault in spread_faults(told)] == [where]
+    assert not (spread_faults({**FINE, **changed, "spread": SpreadConfig()}))
 
 
 def test_absolute_paths_buckets_and_blocks_are_fine() -> None:
-    assert not list(check_spread(StageAConfig(**FINE)))
+    assert not (spread_faults(FINE))

@@ -12,7 +12,7 @@ import pytest
 from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
 from configs.photo import CaptionConfig, SummarizeConfig
-from configs.settings import PROFILES_DIR, load_stage_a, load_stage_b, load_verify, read_profile
+from configs.settings import PROFILES_DIR, load, read_profile
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
 from configs.variables import Dotenv, unknown_variables
@@ -24,7 +24,7 @@ LAYERS = ("default", "profile", ".env", "environment", "flag")
 def faults_of(given: dict[str, Any], profile: str | None = None) -> dict[str, Fault]:
     """What is wrong with a Stage-A configuration, by place."""
     with pytest.raises(ConfigError) as caught:
-        load_stage_a(given, profile)
+        load(StageAConfig, given, profile)
     return {fault.where: fault for fault in caught.value.faults}
 
 
@@ -35,7 +35,7 @@ def write_profile(text: str | bytes, name: str = "mine.yaml") -> str:
 
 
 def test_what_is_told_is_what_comes_out_and_the_rest_is_default(told: dict[str, Any]) -> None:
-    config = load_stage_a(told)
+    config = load(StageAConfig, told)
     assert config == StageAConfig.model_validate(told)
     assert config.mission == MISSION
     assert config.generation.max_new_tokens == 256
@@ -55,7 +55,7 @@ def test_the_highest_layer_that_speaks_is_heard(
         monkeypatch.setenv("FIELDCHECK_GENERATION__SEED", "13")
     if top >= 4:
         given |= {"shard_photos": 14, "generation": {"seed": 14}}
-    config = load_stage_a(given, profile)
+    config = load(StageAConfig, given, profile)
     wanted = 10 + top
     assert (config.shard_photos, config.generation.seed) == ((2048, 0) if top == 0 else (wanted, wanted))
 
@@ -64,7 +64,7 @@ def test_layers_are_merged_key_by_key_inside_a_part(told: dict[str, Any], monkey
     profile = write_profile("generation: {max_new_tokens: 100, temperature: 0.1, seed: 1}\nmodel: {dtype: float16}\n")
     Path(".env").write_text("FIELDCHECK_GENERATION__TEMPERATURE=0.2\n")
     monkeypatch.setenv("FIELDCHECK_GENERATION", '{"top_p": 0.5, "seed": 3}')
-    config = load_stage_a({**told, "generation": {"seed": "4"}}, profile)
+    config = load(StageAConfig, {**told, "generation": {"seed": "4"}}, profile)
     assert config.generation.model_dump() == {"max_new_tokens": 100, "temperature": 0.2, "top_p": 0.5, "seed": 4}
     assert config.model.dtype == "float16"
 
@@ -73,16 +73,16 @@ def test_a_list_of_a_higher_layer_replaces_the_whole_list(
     told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = write_profile("ladder: {temperatures: [0.1, 0.2, 0.3]}\n")
-    assert load_stage_a(told, profile).ladder.temperatures == (0.1, 0.2, 0.3)
+    assert load(StageAConfig, told, profile).ladder.temperatures == (0.1, 0.2, 0.3)
     monkeypatch.setenv("FIELDCHECK_LADDER__TEMPERATURES", "[0.5]")
-    assert load_stage_a(told, profile).ladder.temperatures == (0.5,)
-    assert load_stage_a({**told, "ladder": {"temperatures": []}}, profile).ladder.temperatures == ()
+    assert load(StageAConfig, told, profile).ladder.temperatures == (0.5,)
+    assert load(StageAConfig, {**told, "ladder": {"temperatures": []}}, profile).ladder.temperatures == ()
 
 
 def test_what_was_given_is_not_changed_by_loading(told: dict[str, Any]) -> None:
     given = {**told, "generation": {"seed": 4}}
     before = json.dumps(given)
-    load_stage_a(given, write_profile("generation: {top_p: 0.5}\n"))
+    load(StageAConfig, given, write_profile("generation: {top_p: 0.5}\n"))
     assert json.dumps(given) == before
 
 
@@ -95,7 +95,7 @@ def test_the_profile_can_be_named_in_every_layer(
         monkeypatch.setenv("FIELDCHECK_PROFILE", name)
     elif place == ".env":
         Path(".env").write_text(f"FIELDCHECK_PROFILE={name}\n")
-    assert load_stage_a(told, name if place == "argument" else None).shard_photos == 77
+    assert load(StageAConfig, told, name if place == "argument" else None).shard_photos == 77
 
 
 @pytest.mark.parametrize("path", sorted(PROFILES_DIR.glob("*.yaml")), ids=lambda path: path.stem)
@@ -109,7 +109,7 @@ def test_a_shipped_profile_has_known_settings_only(path: Path) -> None:
 
 
 def test_an_empty_profile_says_nothing(told: dict[str, Any]) -> None:
-    assert load_stage_a(told, write_profile("# later\n")) == load_stage_a(told)
+    assert load(StageAConfig, told, write_profile("# later\n")) == load(StageAConfig, told)
 
 
 @pytest.mark.parametrize(
@@ -244,13 +244,13 @@ def test_an_env_file_from_any_editor_says_the_same(told: dict[str, Any], start: 
         f"export FIELDCHECK_GENERATION__SEED = {quote}7{quote}  # 种子",
     ]
     Path(".env").write_bytes(f"{start}{end.join(lines)}{end}".encode())
-    config = load_stage_a(told)
+    config = load(StageAConfig, told)
     assert (config.shard_photos, config.generation.seed) == (12, 7)
 
 
 def test_a_folder_called_env_says_nothing_and_a_file_without_an_end_is_a_fault(told: dict[str, Any]) -> None:
     Path(".env").mkdir()
-    load_stage_a(told)
+    load(StageAConfig, told)
     Path(".env").rmdir()
     Path(".env").write_bytes(b"A=1\n" * 100_000)
     assert set(faults_of(told)) == {".env"}
@@ -290,7 +290,7 @@ def test_variables_of_other_commands_and_our_own_are_no_faults(
     for name in ("MANIFEST", "DENSE__MAX_NEW_TOKENS", "FONT", "HOME", "FUZZ", "SITE", "TEST_REDIS", "OVERLAY"):
         monkeypatch.setenv(f"FIELDCHECK_{name}", "/somewhere")
     monkeypatch.setenv("FIELDCHECKER", "x")
-    assert load_stage_a(told) == load_stage_a(told, None)
+    assert load(StageAConfig, told) == load(StageAConfig, told, None)
 
 
 def test_an_unknown_setting_inside_a_part_is_told_once(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,9 +330,9 @@ def test_empty_variables_count_as_unset(told: dict[str, Any], monkeypatch: pytes
     )
     for name in (*names, "PROFILE", "ANSWER_KEY", "ENGINE__ENDPOINT__API_KEY", "MERGE__ENABLED", "NO_SUCH_SETTING"):
         monkeypatch.setenv(f"FIELDCHECK_{name}", "")
-    assert load_stage_a(told) == StageAConfig.model_validate(told)
+    assert load(StageAConfig, told) == StageAConfig.model_validate(told)
     Path(".env").write_text("FIELDCHECK_SHARD_PHOTOS=12\nFIELDCHECK_GENERATION__SEED=\nFIELDCHECK_PROFILE=\n")
-    assert load_stage_a(told).shard_photos == 12
+    assert load(StageAConfig, told).shard_photos == 12
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_empty_variables_count_as_unset(told: dict[str, Any], monkeypatch: pytes
 )
 def test_a_password_in_an_endpoint_is_never_repeated(told: dict[str, Any], s3: object) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_stage_a({**told, "s3": s3})
+        load(StageAConfig, {**told, "s3": s3})
     assert "hunter2" not in str(caught.value)
 
 
@@ -360,13 +360,13 @@ def test_a_stage_b_run_is_told_a_manifest(tmp_path: Path, monkeypatch: pytest.Mo
     from blocks.local_store import LocalStore
 
     uri = published_run(LocalStore(tmp_path / "store")).uri
-    assert load_stage_b({"manifest": uri}).manifest == uri
-    assert load_verify({"manifest": uri, "sha256": "0" * 64}).sha256 == "0" * 64
-    assert load_stage_b({"manifest": "s3://bucket/stage_a/m/runs/r/manifest.json"}).store is None
+    assert load(StageBConfig, {"manifest": uri}).manifest == uri
+    assert load(VerifyConfig, {"manifest": uri, "sha256": "0" * 64}).sha256 == "0" * 64
+    assert load(StageBConfig, {"manifest": "s3://bucket/stage_a/m/runs/r/manifest.json"}).store is None
     block = "block://nightly/stage_a/m/runs/r/manifest.json"
-    assert load_stage_b({"manifest": block}).manifest == block
+    assert load(StageBConfig, {"manifest": block}).manifest == block
     monkeypatch.setenv("FIELDCHECK_MANIFEST", uri)
-    assert load_stage_b({}).manifest == uri
+    assert load(StageBConfig, {}).manifest == uri
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_stage_b_run_is_told_a_manifest(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_every_fault_of_a_stage_b_run_is_told(given: dict[str, Any], where: set[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_stage_b(given)
+        load(StageBConfig, given)
     assert {fault.where for fault in caught.value.faults} == where
 
 
@@ -390,5 +390,5 @@ def test_a_profile_of_both_stages_serves_each(told: dict[str, Any], tmp_path: Pa
 
     profile = write_profile("shard_photos: 9\nsha256: " + "ab" * 32 + "\n")
     uri = published_run(LocalStore(tmp_path / "store")).uri
-    assert load_stage_a(told, profile).shard_photos == 9
-    assert load_stage_b({"manifest": uri}, profile).sha256 == "ab" * 32
+    assert load(StageAConfig, told, profile).shard_photos == 9
+    assert load(StageBConfig, {"manifest": uri}, profile).sha256 == "ab" * 32

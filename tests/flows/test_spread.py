@@ -15,7 +15,8 @@ from blocks.local_store import LocalStore
 from configs.errors import ConfigError
 from configs.missions import known_missions
 from configs.parts import ModelConfig, SpreadConfig
-from configs.settings import load_stage_a
+from configs.settings import load
+from configs.stage_a import StageAConfig
 from flows.infer_piece import infer_piece
 from flows.stage_a import stage_a
 from tasks.checkpoints.resolve import resolve
@@ -47,7 +48,7 @@ def published(summary: dict[str, Any]) -> dict[str, bytes]:
 
 def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:
     """The photos of one group as a piece."""
-    config = load_stage_a({**given, "store": str(store), "shard_photos": 2, **changes})
+    config = load(StageAConfig, {**given, "store": str(store), "shard_photos": 2, **changes})
     resolved = resolve(config.model, config.merge, "cpu")
     texts = identity(config, summary_prompt(known_missions()[MISSION]), resolved.fingerprint, (), resolved.dtype)
     root = Path(given["input_root"])
