@@ -1,6 +1,6 @@
 """A Qwen3-VL of random weights, so small that a step takes a millisecond, and photos and a prompt for it.
 
-In float64, so that what else is in the batch changes no likeliest token. Knows no checkpoint.
+In float64, unless said otherwise, so that what else is in the batch changes no likeliest token.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from tasks.engines.sequence import Sequence
 
 PATCH, MERGE, VOCABULARY = 4, 2, 48
 NORMALISATION = Normalisation(1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+IMAGE = VOCABULARY - 1
+"""The placeholder of a visual token in the ids of a prompt."""
 PROMPT = PromptIds(tuple(range(5, 14)), (3, 4))
 
 
-def random_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
+def random_model(seed: int = 0, dtype: torch.dtype = torch.float64) -> Qwen3VLForConditionalGeneration:
     """The model. Its answers go on without a pattern: rotations and large weights keep them from repeating."""
     config = Qwen3VLConfig(
         text_config={
@@ -54,9 +56,10 @@ def random_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
             "deepstack_visual_indexes": [0],
         },
         tie_word_embeddings=False,
+        image_token_id=IMAGE,
     )
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(config).double().eval()
+    model = Qwen3VLForConditionalGeneration(config).to(dtype).eval()
     with torch.no_grad():
         for parameter in model.model.language_model.layers.parameters():
             if parameter.ndim == 2:
@@ -64,12 +67,16 @@ def random_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
     return model
 
 
-def photo(seed: int, rows: int, columns: int) -> Patches:
-    """A picture of noise, of `rows` x `columns` visual tokens."""
+def picture(seed: int, rows: int, columns: int) -> torch.Tensor:
+    """A picture of noise, of `rows` x `columns` visual tokens: uint8 [3, height, width]."""
     side = PATCH * MERGE
     generator = torch.Generator().manual_seed(seed)
-    picture = torch.randint(0, 256, (3, rows * side, columns * side), dtype=torch.uint8, generator=generator)
-    return patchify(picture, PATCH, MERGE)
+    return torch.randint(0, 256, (3, rows * side, columns * side), dtype=torch.uint8, generator=generator)
+
+
+def photo(seed: int, rows: int, columns: int) -> Patches:
+    """The same in patches."""
+    return patchify(picture(seed, rows, columns), PATCH, MERGE)
 
 
 def about_photo(request_id: str, patches: Patches, most: int, **decoding: Any) -> Sequence:
