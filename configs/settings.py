@@ -19,13 +19,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from configs.checkpoints import InspectConfig, MergeCheckpointConfig
-from configs.dense import DenseCaptionConfig
+from configs.commands import KINDS
 from configs.errors import ConfigError, Fault
 from configs.kinds import Kind
-from configs.photo import CaptionConfig, SummarizeConfig
-from configs.stage_a import StageAConfig
-from configs.stage_b import StageBConfig, VerifyConfig
 from configs.stores import BLOCK_NAME
 from configs.variables import DOTENV, ENV_PREFIX, read_dotenv, unknown_variables, variable_of
 from configs.yamls import read_yaml
@@ -33,16 +29,6 @@ from configs.yamls import read_yaml
 _PROFILE = ENV_PREFIX + "PROFILE"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
-_KINDS: tuple[type[Kind], ...] = (
-    StageAConfig,
-    StageBConfig,
-    SummarizeConfig,
-    CaptionConfig,
-    DenseCaptionConfig,
-    MergeCheckpointConfig,
-    InspectConfig,
-    VerifyConfig,
-)
 KindT = TypeVar("KindT", bound=Kind)
 
 _ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="ignore")
@@ -87,13 +73,13 @@ def merge(kind: type[Kind], given: Mapping[str, Any], profile: str | None) -> tu
     dotenv = read_dotenv()
     profile = profile or os.environ.get(_PROFILE) or dotenv.values.get(_PROFILE)
     values, faults = read_profile(profile) if profile else ({}, [])
-    faults += [*dotenv.faults, *unknown_variables(kind, _KINDS, os.environ, dotenv)]
+    faults += [*dotenv.faults, *unknown_variables(kind, KINDS, os.environ, dotenv)]
 
     class Layers(BaseSettings, kind):  # type: ignore[misc, valid-type]
         model_config = _ENV
 
     # A profile may serve several commands: what only another one knows is not for this one.
-    elsewhere = {name for other in _KINDS for name in other.model_fields} - {*kind.model_fields}
+    elsewhere = {name for other in KINDS for name in other.model_fields} - {*kind.model_fields}
     merged: dict[str, Any] = {key: deepcopy(value) for key, value in values.items() if key not in elsewhere}
     file = partial(DotEnvSettingsSource, env_file=DOTENV, env_file_encoding="utf-8-sig")
     for source in (EnvSettingsSource,) if dotenv.faults else (file, EnvSettingsSource):

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from blocks.program import GO_ON, run_program
+from configs.commands import COMMANDS
 from configs.errors import FieldcheckError
-from flows.cli import describe, run_stage_a
+from flows.commands.runs import describe, run_flow
 from infra.demo.gallery import write_gallery
 from infra.demo.prepare import prepare
 from tasks.runs.keys import QUARANTINE, records_name
@@ -53,7 +54,7 @@ def main() -> int:
     for mission in MISSIONS:
         say.rule(mission)
         try:
-            summary = run_stage_a({**given, "mission": mission}, "demo")
+            summary = run_flow(COMMANDS["stage-a"], {**given, "mission": mission}, "demo")
         except FieldcheckError as error:
             say.print(f"{type(error).__name__}: {error}", style="red", markup=False)
             return 1

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from blocks.local_store import LocalStore
-from configs.cli import SHORTCUTS, StageACommand
+from configs.cli import parse
+from configs.commands import COMMANDS
 from configs.missions import known_missions
-from flows.cli import main, parse
+from configs.variables import SHORTCUTS
+from flows.cli import main
 from tasks.runs.publish import Published
 from tests.builders import MISSION, published_run
 from tests.servers import free_port
@@ -77,6 +79,19 @@ def test_help_explains_and_is_no_error(capsys: pytest.CaptureFixture[str]) -> No
         assert all(command in shown for command in ("stage-a", "stage-b", "verify", "missions"))
 
 
+def test_help_imports_nothing_heavy() -> None:
+    for args in (["--help"], ["stage-a", "--help"]):
+        done, imported = run(*args)
+        assert done.returncode == 0
+        assert imported == []
+
+
+def test_an_argument_is_the_setting_that_it_stands_for() -> None:
+    typed = parse(["requeue", "here/quarantine.jsonl", "--force"])
+    assert typed.given == {"requeue": "here/quarantine.jsonl", "force": True}
+    assert parse(["inspect", "folder", "--profile", "demo"]).given == {"checkpoint": "folder"}
+
+
 def test_help_of_a_run_shows_every_setting_and_short_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stage-a", "--help"]) == 0
     shown = capsys.readouterr().out
@@ -125,22 +140,22 @@ def test_missions_end_in_one_json_line(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_a_command_holds_exactly_what_was_typed(args: list[str], given: dict[str, Any]) -> None:
-    command = parse(["stage-a", *args])
-    assert isinstance(command, StageACommand)
-    assert command.given() == given
-    assert command.profile is None
+    typed = parse(["stage-a", *args])
+    assert typed.command is COMMANDS["stage-a"]
+    assert typed.given == given
+    assert typed.profile is None
 
 
 def test_switches_and_lists_are_typed_as_flags() -> None:
-    given = parse(["stage-a", "--no-mission", "--no-verify-inputs", "--adapters", "a", "--adapters", "b"]).given()
+    given = parse(["stage-a", "--no-mission", "--no-verify-inputs", "--adapters", "a", "--adapters", "b"]).given
     assert given["no_mission"] in (True, "true", "True")
     assert given["verify_inputs"] in (False, "false", "False")
     assert list(given["model"]["adapters"]) == ["a", "b"]
 
 
 def test_the_profile_is_no_setting() -> None:
-    command = parse(["stage-a", "--profile", "demo"])
-    assert (command.profile, command.given()) == ("demo", {})
+    typed = parse(["stage-a", "--profile", "demo"])
+    assert (typed.profile, typed.given) == ("demo", {})
 
 
 def test_a_good_run_verifies(published: Published, capsys: pytest.CaptureFixture[str]) -> None:

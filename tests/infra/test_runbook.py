@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from prefect.cli._app import _app
 
-from flows.cli import parse
+from configs.cli import parse
 from infra.own_server import own_server
 from tests.infra.conftest import Server
 from tests.infra.test_containers import prefect_names

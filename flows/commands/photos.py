@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.cli import CaptionCommand, SummarizeCommand
 from configs.missions import known_missions
 from configs.photo import CaptionConfig, PhotoConfig, SummarizeConfig
-from configs.settings import load
 from flows.printing import print_piece
 from flows.terminal import print_result, progress_line
 
@@ -18,16 +16,16 @@ if TYPE_CHECKING:
     from tasks.records.prompts import Prompt
 
 
-def summarize(command: SummarizeCommand) -> int:
+def summarize(config: SummarizeConfig) -> int:
     """`fieldcheck summarize IMAGE`. A summary that breaks the grammar is printed with what it breaks, exit code 1."""
-    result = summarize_photo(load(SummarizeConfig, command.given(), command.profile))
+    result = summarize_photo(config)
     print_result(result)
     return 1 if result["violations"] else 0
 
 
-def caption(command: CaptionCommand) -> int:
+def caption(config: CaptionConfig) -> int:
     """`fieldcheck caption IMAGE`. A caption that breaks the rules is printed with what it breaks, exit code 1."""
-    result = caption_photo(load(CaptionConfig, command.given(), command.profile))
+    result = caption_photo(config)
     print_result(result)
     return 1 if result["violations"] else 0
 

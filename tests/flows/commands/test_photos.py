@@ -1,4 +1,4 @@
-"""The commands that look at one photo or one checkpoint, as a person types them."""
+"""The commands that look at one photo, as a person types them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from PIL import Image
 from flows.cli import main
 from tests.builders import make_checkpoint, make_photo_bytes
 from tests.demo import Demo
-from tests.merging import Merging
 from tests.tasks.engines.faulty import Script, chat, faulty, pieces, status, streamed, usage
 
 CAPTION = '{"object_1":{"desc":"BBU设备/品牌:华为","bbox_2d":[0,500,250,1000]}}'
@@ -115,26 +114,3 @@ def test_a_photo_that_is_no_file_is_wrong_usage(tmp_path: Path, capsys: pytest.C
     checkpoint = make_checkpoint(tmp_path / "checkpoint")
     assert main(["summarize", str(tmp_path), "--checkpoint", str(checkpoint), "--device", "cpu"]) == 2
     assert "there is no file" in capsys.readouterr().err
-
-
-def test_a_merge_that_was_made_is_found(merging: Merging, demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["merge", "--checkpoint", demo.checkpoint, "--adapters", demo.adapter]
-    assert main([*asked, f"--merge.root={merging.config.root}", "--device=cpu"]) == 0
-    found = last_line(capsys.readouterr().out)
-    assert (found["path"], found["fresh"], found["parity"]["share"]) == (merging.merged.path, False, 1.0)
-
-
-def test_a_checkpoint_is_looked_at_and_compared_with_its_base(
-    merging: Merging, demo: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["inspect", merging.merged.path, "--base", demo.checkpoint]) == 0
-    assert last_line(capsys.readouterr().out)["kind"] == "merged"
-    changed = tmp_path / "changed"
-    changed.mkdir()
-    for file in Path(demo.adapter).iterdir():
-        (changed / file.name).write_bytes(file.read_bytes())
-    (changed / "chat_template.jinja").write_text("another")
-    assert main(["inspect", str(changed), "--base", demo.checkpoint]) == 1
-    shown = capsys.readouterr()
-    assert "chat_template.jinja" in shown.err
-    assert "chat_template.jinja" in str(last_line(shown.out)["refused"])

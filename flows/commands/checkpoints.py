@@ -6,23 +6,19 @@ import os
 from pathlib import Path
 
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
-from configs.cli import InspectCommand, MergeCommand
-from configs.settings import load
 from flows.terminal import print_result, progress_line
 
 
-def merge(command: MergeCommand) -> int:
+def merge(config: MergeCheckpointConfig) -> int:
     """`fieldcheck merge`. Raises CheckpointError."""
-    config = load(MergeCheckpointConfig, command.given(), command.profile)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from tasks.checkpoints.merge import merge as merge_checkpoint
 
     return print_result(merge_checkpoint(config.model, config.merge, config.device, progress_line).as_json())
 
 
-def inspect(command: InspectCommand) -> int:
+def inspect(config: InspectConfig) -> int:
     """`fieldcheck inspect CHECKPOINT`. Exit code 1 when something is wrong with it. Raises CheckpointError."""
-    config = load(InspectConfig, command.given(), command.profile)
     from tasks.checkpoints.inspect import inspect as inspect_checkpoint
 
     found = inspect_checkpoint(Path(config.checkpoint), Path(config.base) if config.base else None)
