@@ -4,6 +4,9 @@ Photos are decoded and scaled here and sent as PNG, so that the server finds not
 bound is not above `model.min_pixels`, and its upper bound not below `model.max_pixels`. With the checkpoint's folder at
 hand its processor and tokenizer are used; without, Qwen3-VL's published bounds, and an estimate of the prompt's tokens.
 
+Answers are scored by the server's `top_logprobs`, at the first token in which they differ. What they begin with is
+handed over by vLLM's and SGLang's `continue_final_message`; with others the model must write it itself.
+
 Special tokens stay in the text if the server is vLLM or SGLang, which are asked to keep them. Sampling has a seed made
 from the request's id, if the server heeds seeds.
 """
@@ -14,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from typing import Any
 
 from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.common.prefetch import prefetch
@@ -24,8 +28,8 @@ from tasks.engines.endpoint_tokens import TokenCounts
 from tasks.engines.patience import Patience
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
+from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, Request, Result, Results
-from tasks.engines.scoring import without_scores
 from tasks.engines.silence import Silence
 
 _TEMPLATE_TOKENS = 32
@@ -53,15 +57,18 @@ class EndpointEngine:
         self._silence = Silence(self._client.url)
         try:
             server = find_server(self._client, self._endpoint, self._silence)
-            bounds, count = _processing(checkpoint)
+            processor = _processor(checkpoint)
         except BaseException:
             self.close()
             raise
         lengths = [length for length in (model.max_model_len, server.max_model_len) if length is not None]
+        prompts = None if processor is None else PromptEncoder(processor)
+        bounds = Bounds() if processor is None else Bounds.of(processor.image_processor)
         scaler = Scaler(bounds, model, inputs or InputConfig())
+        count = _estimated if prompts is None else (lambda request: len(prompts.encode(request)))
         self._preparer = Preparer(scaler, count, min(lengths, default=None))
         counts = TokenCounts(self._client.url, exact=bool(checkpoint))
-        self._questions = Questions(self._client, server, counts)
+        self._questions = Questions(self._client, server, counts, prompts)
 
     def length(self, request: Request) -> int:
         """See `Engine.length`."""
@@ -75,9 +82,7 @@ class EndpointEngine:
             depth = self._config.prefetch * self._config.prepare_workers
             with (
                 ThreadPoolExecutor(self._config.prepare_workers, thread_name_prefix="prepare") as preparing,
-                closing(
-                    prefetch(preparing, self._preparer.prepare, without_scores(requests, self.name), depth)
-                ) as prepared,
+                closing(prefetch(preparing, self._preparer.prepare, requests, depth)) as prepared,
             ):
                 for item in prepared:
                     if isinstance(item, Failure):
@@ -126,14 +131,15 @@ class EndpointEngine:
         )
 
 
-def _processing(checkpoint: str) -> tuple[Bounds, Callable[[Request], int]]:
-    """How photos are scaled and prompts counted: as the checkpoint does, or by estimate where there is none."""
+def _processor(checkpoint: str) -> Any:
+    """The processor of the checkpoint that the server runs, if its folder is at hand."""
     if not checkpoint:
-        # Chinese and ASCII have at most about a token a character.
-        return Bounds(), lambda request: len(request.system) + len(request.user) + _TEMPLATE_TOKENS
+        return None
     from tasks.engines.loading import load_processor
-    from tasks.engines.prompting import PromptEncoder
 
-    processor = load_processor(checkpoint)
-    prompts = PromptEncoder(processor)
-    return Bounds.of(processor.image_processor), lambda request: len(prompts.encode(request))
+    return load_processor(checkpoint)
+
+
+def _estimated(request: Request) -> int:
+    """Tokens of a prompt: Chinese and ASCII have at most about one a character."""
+    return len(request.system) + len(request.user) + _TEMPLATE_TOKENS

@@ -1,31 +1,33 @@
-"""Asks a served model about photos; where there is no answer, says whose fault that is. Knows no thread and no file."""
+"""Asks a served model about photos; where there is no answer, says whose fault that is."""
 
 from __future__ import annotations
 
 import base64
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from tasks.engines.answers import Answer, completion
+from tasks.engines.answers import Answer, completion, to_text
 from tasks.engines.endpoint_client import EndpointClient, Refusal, TryAgain
+from tasks.engines.endpoint_ends import OddEnd, OddEndAgain, good_end
 from tasks.engines.endpoint_faults import Blame
 from tasks.engines.endpoint_refusals import Server, chat_refused, refused_in_a_row
-from tasks.engines.endpoint_replies import Usage, finish_of
+from tasks.engines.endpoint_replies import Chat, Usage
 from tasks.engines.endpoint_tokens import TokenCounts
 from tasks.engines.patience import Patience, RequestFails
 from tasks.engines.photos import Shown
 from tasks.engines.preparing import Ready
+from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Decoding, Failure, FinishReason, Request, Result
 from tasks.engines.refused import RefusedPhotos
 from tasks.engines.sampling import request_seed
-from tasks.records.errors import EngineUnavailable, PhotoError
+from tasks.engines.top_logprobs import TOP, scores
+from tasks.records.errors import EngineUnavailable, NoScores, PhotoError
 from tasks.records.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -39,42 +41,59 @@ _EXTRAS["swift"] = _PLAIN
 """Fields beyond OpenAI's, by who the server says owns its models. A server that is not known gets none, since it may
 refuse them."""
 
+_T = TypeVar("_T")
 _Told = tuple[str, FinishReason, Usage]
 
 _GREY = Shown(torch.full((3, 256, 256), 128, dtype=torch.uint8), 64, 256, 256, None)
 """A picture that no server has a reason to refuse, to compare a photo with."""
 
+_GREETING = "你好"
+"""The same, to compare a text with."""
+
+_CONTINUES: dict[str, dict[str, Any]] = {
+    "vllm": {"continue_final_message": True, "add_generation_prompt": False},
+    "sglang": {"continue_final_message": True},
+}
+"""Fields that let an answer go on where the last message ends, by who the server says owns its models."""
+
 
 class Questions:
     """Questions about photos to one served model. Threads may share it."""
 
-    def __init__(self, client: EndpointClient, server: Server, counts: TokenCounts) -> None:
+    def __init__(
+        self, client: EndpointClient, server: Server, counts: TokenCounts, prompts: PromptEncoder | None
+    ) -> None:
+        """`prompts` has the tokenizer of the served checkpoint, if its folder is at hand; it is needed for scores."""
         self._client = client
         self._server = server
         self._counts = counts
+        self._prompts = prompts
         self._refused = RefusedPhotos()
         self._explained: set[Hashable] = set()
         self._comparing = threading.Lock()
         self._answered = self._failed = float("-inf")  # when the server last gave an answer, and none to compare with
-        self._known: Ready | None = None  # the last that it answered
+        self._known: dict[bool, Ready] = {}  # the last that it answered, with a photo and without one
 
     def place(self) -> int:
         """The place of the next photo in the order of asking."""
         return self._refused.place()
 
     def ask(self, ready: Ready, patience: Patience, place: int) -> Result:
-        """The model's answer, or why there is none for this photo alone.
+        """The model's answer or scores, or why there is none for this photo alone.
 
-        Raises EndpointRefused where no photo would be answered, EngineGivenUp at the deadline, else EngineError.
+        Raises EndpointRefused where no photo would be answered, EngineGivenUp at the deadline, NoScores, else
+        EngineError.
         """
+        if ready.request.continuations:
+            return self._scored(ready, patience, place)
         body = self._body(ready.request, ready.shown)
 
         def attempt() -> _Told:
             chat = self._client.chat(body)
             text, finish = chat.choices[0].message.content or "", chat.choices[0].finish_reason
-            return text, _good_end(finish), chat.usage or Usage()
+            return text, good_end(finish), chat.usage or Usage()
 
-        return self._settled(ready, place, patience, attempt)
+        return self._settled(ready, place, patience, attempt, self._completion)
 
     def stream(self, ready: Ready, patience: Patience, on_text: Callable[[str], None]) -> Result:
         """Like `ask`; `on_text` gets the text as it comes. Raises EngineUnavailable if it breaks off in the middle."""
@@ -95,35 +114,72 @@ class Questions:
                             on_text(choice.delta.content)
                 if not finish:
                     raise TryAgain("it ended without a finish reason", own=True)
-                return "".join(pieces), _good_end(finish), usage
+                return "".join(pieces), good_end(finish), usage
             except TryAgain as error:
                 if not pieces:
                     raise
                 # Asking again would say the first words twice.
                 raise EngineUnavailable(f"{self._client.url} broke off in the middle of an answer: {error}") from error
 
-        return self._settled(ready, self.place(), patience, attempt)
+        return self._settled(ready, self.place(), patience, attempt, self._completion)
 
-    def _settled(self, ready: Ready, place: int, patience: Patience, attempt: Callable[[], _Told]) -> Result:
+    def _scored(self, ready: Ready, patience: Patience, place: int) -> Result:
+        url = self._client.url
+        if self._prompts is None:
+            raise NoScores(
+                f"{url}: answers are compared where their tokens differ, and only the checkpoint's tokenizer knows "
+                "where: give the folder of what the server runs (model.base)"
+            )
+        prompts, where = self._prompts, self._prompts.branching(ready.request)
+        handed_over = _CONTINUES.get(self._server.owner) if where.common else None
+        request = replace(ready.request, decoding=Decoding(1 if handed_over else len(where.common) + 1))
+        body = {**self._body(request, ready.shown), "logprobs": True, "top_logprobs": TOP}
+        if handed_over:
+            beginning = {"role": "assistant", "content": to_text(prompts.tokenizer, where.common)}
+            body |= {"messages": [*body["messages"], beginning], **handed_over}
+
+        def read(ready: Ready, chat: Chat) -> Result:
+            choice, usage = chat.choices[0], chat.usage or Usage()
+            if choice.logprobs is None and choice.message.content:
+                raise NoScores(f"{url} gives no log-probabilities; use engine kind transformers")
+            counted = max(0, usage.prompt_tokens - (len(where.common) if handed_over else 0))
+            written = not handed_over
+            return scores(ready.request, where, choice.logprobs, prompts.tokenizer, counted, written=written)
+
+        return self._settled(ready, place, patience, lambda: self._client.chat(body), read)
+
+    def _completion(self, ready: Ready, told: _Told) -> Result:
+        text, finish, usage = told
+        shown = self._counts.compared(ready, usage.prompt_tokens)
+        answer = Answer(text, finish, usage.completion_tokens)
+        return completion(ready.request.id, answer, usage.prompt_tokens, shown)
+
+    def _settled(
+        self,
+        ready: Ready,
+        place: int,
+        patience: Patience,
+        attempt: Callable[[], _T],
+        read: Callable[[Ready, _T], Result],
+    ) -> Result:
         try:
-            text, finish, usage = patience.call(attempt, lambda since: self._answers_others(since, ready))
+            told = patience.call(attempt, lambda since: self._answers_others(since, ready))
         except Refusal as error:
             if error.blame is Blame.SERVER:
                 raise chat_refused(error, self._server, ready) from error
             reason = Reason.CONTENT_REFUSED if error.blame is Blame.CONTENT else Reason.REQUEST_REFUSED
             code = f", code {error.code}" if error.code else ""
             return self._failure(ready, place, reason, f"HTTP {error.status}{code}", str(error))
-        except _OddEnd as error:
+        except OddEnd as error:
             return self._failure(ready, place, error.reason, f"finish_reason {error.finish}", str(error))
         except RequestFails as error:
-            if isinstance(error.last, _OddEndAgain):
+            if isinstance(error.last, OddEndAgain):
                 how = f"finish_reason {error.last.finish}"
                 return self._failure(ready, place, Reason.ANSWER_BROKEN_OFF, how, str(error))
             return self._failure(ready, place, Reason.ENGINE_FAILED, "it answers for others", str(error))
-        self._answered, self._known = time.monotonic(), ready
-        shown = self._counts.compared(ready, usage.prompt_tokens)
-        answer = Answer(text, finish, usage.completion_tokens)
-        return completion(ready.request.id, answer, usage.prompt_tokens, shown)
+        self._answered = time.monotonic()
+        self._known[ready.shown is not None] = ready
+        return read(ready, told)
 
     def _failure(self, ready: Ready, place: int, reason: Reason, how: str, words: str) -> Failure:
         """The photo's failure. What a record says of it has no words of the server, which may differ each time."""
@@ -137,12 +193,12 @@ class Questions:
         return Failure(ready.request.id, PhotoError(reason, f"the server has no answer for it: {how}"))
 
     def _answers_others(self, since: float, ready: Ready) -> bool:
-        """Whether the server answered another request since then, or answers one now: the last that it did answer, or
-        where there is none the same question about a grey picture, with one token."""
+        """Whether the server answered another request since then, or answers one now, with one token: the last of its
+        kind that it did answer, or where there is none one that no server has a reason to refuse."""
         with self._comparing:
             if self._answered > since or self._failed > since:
                 return self._answered > since
-            known = self._known or replace(ready, shown=_GREY)
+            known = self._known.get(ready.shown is not None) or _harmless(ready)
             request = replace(known.request, decoding=Decoding(1))
             try:
                 self._client.chat(self._body(request, known.shown))
@@ -173,36 +229,8 @@ class Questions:
         }
 
 
-class _OddEnd(Exception):
-    """An answer that ended in a way that asking again does not change."""
-
-    def __init__(self, reason: Reason, finish: str) -> None:
-        self.reason = reason
-        self.finish = finish
-        super().__init__(f"finish_reason {finish}")
-
-
-class _OddEndAgain(TryAgain):
-    """An answer that ended in a way that may be another one next time."""
-
-    def __init__(self, finish: str) -> None:
-        self.finish = finish
-        super().__init__(f"an answer that ended with finish_reason {finish}", own=True)
-
-
-_ENDS = {
-    "content_filter": Reason.CONTENT_REFUSED,
-    "repetition": Reason.ANSWER_REPEATS,
-}
-_WORD = re.compile(r"[a-z_]{1,40}")
-
-
-def _good_end(reason: str | None) -> FinishReason:
-    """What a finish reason stands for. Raises _OddEnd, or _OddEndAgain where another attempt may help."""
-    finish = finish_of(reason)
-    if finish is not None:
-        return finish
-    if reason is not None and reason in _ENDS:
-        raise _OddEnd(_ENDS[reason], reason)
-    # Others may be anything: a record takes a short word of them, or none.
-    raise _OddEndAgain(reason if reason and _WORD.fullmatch(reason) else "of no known name")
+def _harmless(ready: Ready) -> Ready:
+    """The same question about a grey picture; or, where the question is all, another one, also without a photo."""
+    if ready.shown is not None:
+        return replace(ready, shown=_GREY)
+    return replace(ready, request=replace(ready.request, system=_GREETING, user=_GREETING))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tasks.engines.endpoint_faults import read_error
 from tasks.engines.protocol import FinishReason
+from tasks.engines.top_logprobs import MaybeLogprobs
 from tasks.records.photos import on_one_line
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -79,6 +80,7 @@ class Choice(BaseModel):
 
     message: Message
     finish_reason: str | None = None
+    logprobs: MaybeLogprobs = None
 
 
 class Chat(BaseModel):

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.engines.protocol import Request
-from tasks.records.errors import CheckpointError
+from tasks.engines.top_logprobs import Branching, branching
+from tasks.records.errors import CheckpointError, NoScores
 
 _KEPT = 512
 """Prompts whose ids are kept: a batch of tickets and more."""
@@ -38,6 +39,7 @@ class PromptEncoder:
     """
 
     def __init__(self, processor: Any) -> None:
+        self.tokenizer = processor.tokenizer
         self._processor = processor
         self._placeholder: int = processor.image_token_id
         self._lock = threading.Lock()  # Hugging Face's tokenizers are not safe in several threads
@@ -64,6 +66,15 @@ class PromptEncoder:
         if at <= len(prompt.shared) or at == len(whole):
             raise CheckpointError(f"the tokenizer leaves nothing of the prompt's end, or of the answer {answer!r}")
         return PromptIds(prompt.shared, tuple(whole[len(prompt.shared) : at])), tuple(whole[at:])
+
+    def branching(self, request: Request) -> Branching:
+        """Where the request's continuations part, each tokenized with the prompt as a whole. Raises NoScores."""
+        answers = [self.answered(request, text) for text in request.continuations]
+        if len({len(prompt) for prompt, _ in answers}) > 1:
+            raise NoScores(
+                "the tokenizer joins the prompt and the beginning of an answer; use engine kind transformers"
+            )
+        return branching([ids for _, ids in answers])
 
     def with_photo(self, prompt: PromptIds, visual_tokens: int) -> list[int]:
         """All ids of a prompt with a photo of that many visual tokens; 0 for text alone."""
@@ -97,7 +108,7 @@ class PromptEncoder:
         return text
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
 

@@ -91,7 +91,11 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class Scores:
     """How likely each of a request's continuations is: the sum of its tokens' log-probabilities (natural logarithm),
-    and how many tokens it is. `prompt_tokens` are those of prompt and photo."""
+    and how many tokens that are. `prompt_tokens` are those of prompt and photo.
+
+    Engines swift and endpoint tell them apart by one token each, the first that differs: good to compare the
+    continuations of one request, and nothing else. Those of transformers and reference are whole.
+    """
 
     id: str
     log_probs: tuple[float, ...]
@@ -131,7 +135,8 @@ class Engine(Protocol):
 
         Requests are drawn in their order, as there is room for them, by the thread that draws the results; like ones
         beside each other waste less, and `longest_first` least. The text of a request does not depend on what else is
-        asked in the same call. Raises EngineError when the engine itself fails and StoreError when a `read` does.
+        asked in the same call. Raises EngineError when the engine itself fails, NoScores where it gives none, and
+        StoreError when a `read` does.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Requests whose answers are given and scored: split, one for each answer, and put together again; or refused."""
+"""Requests whose answers are given and scored: split, one for each answer, and put together again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from tasks.engines.protocol import Request, Result, Scores
-from tasks.records.errors import NoScores
 
 _SEAM = "\0"
 """Between a request's id and the number of its continuation; no id has one."""
@@ -20,14 +19,6 @@ def split_scores(requests: Iterable[Request]) -> Iterator[Request]:
         count = len(request.continuations)
         for number, text in enumerate(request.continuations):
             yield replace(request, id=f"{request.id}{_SEAM}{number}{_SEAM}{count}", continuations=(text,))
-
-
-def without_scores(requests: Iterable[Request], engine: str) -> Iterator[Request]:
-    """The requests, for an engine that gives no scores. Raises NoScores at the first that asks for them."""
-    for request in requests:
-        if request.continuations:
-            raise NoScores(f"engine {engine} gives no log-probabilities; use engine kind transformers")
-        yield request
 
 
 def join_scores(results: Iterable[Result]) -> Iterator[Result]:

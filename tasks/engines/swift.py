@@ -7,6 +7,8 @@ What a back end cannot do:
 - Sampling: transformers samples as our own engine does, by request. vLLM and LMDeploy are asked one request at a time
   when a request samples, with a seed made from its id; ms-swift passes no seed on to SGLang, so that its sampled texts
   cannot be repeated.
+- Scores: answers are compared by the first token that differs; what they begin with, the model must write itself.
+  SGLang gives none.
 - vLLM takes one adapter, SGLang and LMDeploy take none. ms-swift 4.6 drives LMDeploy below 0.9 alone.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -26,14 +29,14 @@ from tasks.engines.loading import load_processor, longest_request, own_length, p
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
-from tasks.engines.protocol import Failure, FinishReason, Request, Result, Results
+from tasks.engines.protocol import Decoding, Failure, FinishReason, Request, Result, Results
 from tasks.engines.refused import RefusedPhotos
 from tasks.engines.sampling import request_seed
-from tasks.engines.scoring import without_scores
 from tasks.engines.static_batches import Batches, device_errors
 from tasks.engines.swift_loading import open_swift
 from tasks.engines.swift_requests import Hook, chat_of, one_placeholder
-from tasks.records.errors import CheckpointError, EngineError, FieldcheckError, PhotoError
+from tasks.engines.top_logprobs import TOP, Logprobs, scores
+from tasks.records.errors import CheckpointError, EngineError, FieldcheckError, NoScores, PhotoError
 from tasks.records.photos import on_one_line
 from tasks.records.reasons import Reason
 
@@ -90,7 +93,11 @@ class SwiftEngine:
 
     def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Requests that are decoded in different ways do not share a batch."""
-        for decoding, asked in groupby(without_scores(requests, self.name), key=lambda request: request.decoding):
+
+        def alike(request: Request) -> tuple[Decoding, bool]:
+            return request.decoding, bool(request.continuations)
+
+        for (decoding, _), asked in groupby(map(self._asked, requests), key=alike):
             alone = self._own_batches and decoding.temperature > 0
             yield from self._batches.results(asked, 1 if alone else self._most_items)
 
@@ -108,6 +115,12 @@ class SwiftEngine:
         del self._swift
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _asked(self, request: Request) -> Request:
+        """To be scored is what is written up to the first token in which the continuations differ."""
+        if not request.continuations:
+            return request
+        return replace(request, decoding=Decoding(len(self._prompts.branching(request).common) + 1))
 
     def _forward(self, rows: list[Ready], streamer: Streamer | None) -> list[Result]:
         answers = self._answers(rows, streamer)
@@ -137,11 +150,20 @@ class SwiftEngine:
         place = self._refused.place()
         if isinstance(answer, Exception):
             return self._failure(row, place, Reason.ENGINE_FAILED, type(answer).__name__, answer)
+        if row.request.continuations:
+            return self._scores(row, answer.choices[0])
         try:
             whole = before_stop(self._answer(answer.choices[0]), row.request.decoding.stop)
             return completion(row.request.id, whole, row.tokens, row.shown)
         except _OddEnd as error:
             return self._failure(row, place, error.reason, str(error), error)
+
+    def _scores(self, row: Ready, choice: Any) -> Result:
+        if choice.logprobs is None and choice.message.content:
+            raise NoScores(f"{self.name} gives no log-probabilities; use engine kind transformers")
+        places = None if choice.logprobs is None else Logprobs.model_validate(choice.logprobs)
+        where = self._prompts.branching(row.request)
+        return scores(row.request, where, places, self._tokenizer, row.tokens, written=True)
 
     def _failure(self, row: Ready, place: int, reason: Reason, how: str, error: Exception) -> Failure:
         """The photo's failure. Raises EngineError where it is the third of different photos in a row, all alike."""
@@ -230,6 +252,8 @@ class SwiftEngine:
             repetition_penalty=1.0,
             seed=request_seed(request.id, decoding.seed),
             stop=list(decoding.stop),
+            logprobs=bool(request.continuations),
+            top_logprobs=TOP if request.continuations else None,
             stream=stream,
             return_details=not stream,
         )

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """A server ended the answer neither at its end nor at the token limit, each time."""
     ENGINE_FAILED = "engine_failed"
     """The engine, or the server behind it, fails on this photo each time, and answers for others."""
+    NO_SCORES = "no_scores"
+    """A server does not say how likely the answers are that were to be compared."""
     # groups
     EMPTY_GROUP = "empty_group"
     """A group folder without any photo."""
@@ -69,6 +71,7 @@ PASSING = frozenset(
         Reason.REQUEST_REFUSED,
         Reason.ANSWER_BROKEN_OFF,
         Reason.ENGINE_FAILED,
+        Reason.NO_SCORES,
     }
 )
 """Reasons that say nothing of the photo's bytes, or that a server's operator can change: the next run tries again."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 
 from configs.parts import EndpointConfig, EngineConfig, ModelConfig
 from tasks.engines.endpoint import EndpointEngine
+from tasks.engines.patience import Patience
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
 from tasks.engines.silence import Silence
 from tasks.engines.transformers import TransformersEngine
@@ -557,3 +559,26 @@ def test_an_adapter_is_asked_within_the_length_of_its_base(server: Script) -> No
     (found,) = opened(server, model="lora").generate([photo])
     assert found.scaled_by == "max_model_len"
     assert server.asked[0]["top_k"] == -1  # vLLM's, as the base is
+
+
+@pytest.mark.parametrize("answers_before", [0, 1])
+def test_a_text_that_the_server_fails_on_is_compared_with_another_text(
+    server: Script, monkeypatch: pytest.MonkeyPatch, answers_before: int
+) -> None:
+    """A server of a model without eyes would refuse a picture, whoever is to blame."""
+    monkeypatch.setattr("tasks.engines.endpoint.Patience", partial(Patience, first_wait=0.01, longest_wait=0.05))
+    bad = Request("bad", None, "系统", "坏", GREEDY)
+    good = [Request(f"good {number}", None, "系统", "好", GREEDY) for number in range(answers_before)]
+
+    def rule(body: dict[str, Any]) -> Act | None:
+        content = body["messages"][1]["content"]
+        if any(part["type"] != "text" for part in content):
+            return status(400, {"error": {"message": "no eyes", "code": 400}})
+        return status(500) if content[0]["text"] == "坏" else None
+
+    server.rule = rule
+    results = {result.id: result for result in opened(server, concurrency=1).generate([*good, bad])}
+    assert isinstance(results["bad"], Failure)
+    assert results["bad"].error.reason is Reason.ENGINE_FAILED
+    texts = [body["messages"][1]["content"][0]["text"] for body in server.asked]
+    assert [text for text in texts if text != "坏"] == (["好", "好"] if answers_before else ["你好"])

@@ -12,9 +12,7 @@ import torch
 from configs.parts import EngineConfig, ModelConfig
 from tasks.engines.loading import load_model, load_processor
 from tasks.engines.protocol import Completion, Decoding, Failure, Request, Scores
-from tasks.engines.scoring import without_scores
 from tasks.engines.transformers import TransformersEngine
-from tasks.records.errors import NoScores
 from tasks.records.reasons import Reason
 from tests.demo import Demo
 from tests.tasks.engines.asking import ask_mixed
@@ -163,12 +161,3 @@ def test_a_text_that_does_not_fit_is_a_failure_and_the_others_are_answered(demo:
     assert isinstance(found["0/0"], Completion)
     assert isinstance(found["long"], Failure)
     assert found["long"].error.reason is Reason.PROMPT_TOO_LONG
-
-
-def test_an_engine_without_scores_says_so() -> None:
-    """The others refuse at the first request that asks for them, before anything is sent."""
-    asked = [ticket(0), Request("b", None, SYSTEM, RULES, GREEDY, continuations=("通过",))]
-    passed = without_scores(asked, "endpoint")
-    assert next(passed) is asked[0]
-    with pytest.raises(NoScores, match="engine endpoint gives no log-probabilities; use engine kind transformers"):
-        next(passed)
