@@ -23,6 +23,7 @@ from tasks.runs.keys import split_manifest_uri
 from tasks.runs.publish import Published
 from tasks.runs.report import safe
 from tasks.runs.task import flow_run_page, mission_slug, shown_if_possible
+from tasks.verdicts.ingest import Ingested
 from tasks.verdicts.task import find_tickets
 
 _PASSING = frozenset({408, 425, 429})
@@ -67,7 +68,7 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
         parameters = stage_b_parameters(config, published)
         run = _start(deployment, parameters, key := f"stage-b-{published.sha256}")
         # A run that has ended without its tickets, or whose tickets were damaged since, is followed by one more.
-        while run.state is not None and run.state.is_final() and find_tickets(config, published) is None:
+        while run.state is not None and run.state.is_final() and _find_tickets(config, published) is None:
             run = _start(deployment, parameters, f"{key}-after-{run.id}")
     get_run_logger().info("handed %s to %s: run %s", published.uri, deployment, run.name)
     with shown_if_possible():
@@ -84,10 +85,14 @@ def stage_b_inline(config: StageAConfig, published: Published, profile: str | No
     """Stage-B inside this run, once a manifest: what the embedded set-up has in place of a deployment."""
     if config.hand_off.mode == "none":
         return {}
-    found = find_tickets(config, published)
+    found = _find_tickets(config, published)
     if found is not None:
         return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
     return {**stage_b(**stage_b_parameters(config, published), profile=profile), "started": True}
+
+
+def _find_tickets(config: StageAConfig, published: Published) -> Ingested | None:
+    return find_tickets(config.store, config.s3, config.mission, published.sha256)
 
 
 def _start(deployment: str, parameters: dict[str, Any], key: str) -> Any:

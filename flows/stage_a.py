@@ -74,7 +74,8 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
 
     seconds = time.monotonic() - began
     report_run(config, published, receipts, plan.reused, validated.exact_match, seconds, report.told)
-    record_history(config, published, receipts, plan.reused, seconds)
+    alert_above = config.publishing.alert_quarantine_fraction
+    record_history(config.mission, published, receipts, plan.reused, seconds, alert_above)
     handed = hand_off_run(config, published) or stage_b_inline(config, published, profile)
     if config.force:
         end_forced_run(config, validated)

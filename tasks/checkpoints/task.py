@@ -5,15 +5,14 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from configs.dense import DenseCaptionConfig
 from configs.parts import MergeConfig, ModelConfig
-from configs.stage_a import StageAConfig
+from configs.photo import ReadConfig
 from tasks.checkpoints.merge import Merged, merge
 from tasks.checkpoints.resolve import Checkpoint, resolve_for
 
 
 @task(name="resolve-checkpoint", cache_policy=NO_CACHE, persist_result=False)
-def resolve_checkpoint(config: StageAConfig | DenseCaptionConfig, device: str) -> Checkpoint:
+def resolve_checkpoint(config: ReadConfig, device: str) -> Checkpoint:
     """Fingerprint the checkpoint and its adapters, after merging them if that is asked; `device` compares the two.
 
     Raises CheckpointError.

@@ -16,7 +16,6 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from blocks.server import has_shared_server
-from configs.stage_a import StageAConfig
 from tasks.common.retry import RETRIED
 from tasks.reports.history import RunFigures, figures, history_markdown, history_rows, read_history
 from tasks.runs.publish import Published
@@ -33,25 +32,24 @@ MUCH_QUARANTINED = "fieldcheck.stage-a.much-quarantined"
 
 @task(name="record-history", cache_policy=NO_CACHE, **RETRIED)
 def record_history(
-    config: StageAConfig, published: Published, receipts: Sequence[Receipt], reused: int, seconds: float
+    mission: str, published: Published, receipts: Sequence[Receipt], reused: int, seconds: float, alert_above: float
 ) -> None:
     """Add the run to its mission's history in Prefect's UI, and tell whoever listens.
 
+    People are told of more than the share `alert_above` of the groups in quarantine.
     Nothing is done without a server of its own: a server inside this process has no history and no listener.
     """
     if not has_shared_server():
         return
     now = datetime.now().astimezone()
     this = figures(published, receipts, reused, seconds, str(flow_run.name or ""), now)
-    key = f"stage-a-{mission_slug(config.mission)}-runs"
+    key = f"stage-a-{mission_slug(mission)}-runs"
     with shown_if_possible():
         runs = [*_earlier(f"{key}-table"), this]
-        description = f"Stage-A runs of {safe(config.mission)}"
+        description = f"Stage-A runs of {safe(mission)}"
         create_table_artifact(key=f"{key}-table", table=history_rows(runs), description=description)
-        create_markdown_artifact(
-            key=key, markdown=history_markdown(safe(config.mission), runs), description=description
-        )
-    _tell(config, published, this)
+        create_markdown_artifact(key=key, markdown=history_markdown(safe(mission), runs), description=description)
+    _tell(mission, published, this, alert_above)
 
 
 def _earlier(key: str) -> list[RunFigures]:
@@ -63,9 +61,9 @@ def _earlier(key: str) -> list[RunFigures]:
     return read_history(json.loads(data)) if isinstance(data, str) else []
 
 
-def _tell(config: StageAConfig, published: Published, this: RunFigures) -> None:
-    slug = mission_slug(config.mission)
-    resource = {"prefect.resource.id": f"fieldcheck.mission.{slug}", "prefect.resource.name": config.mission}
+def _tell(mission: str, published: Published, this: RunFigures, alert_above: float) -> None:
+    slug = mission_slug(mission)
+    resource = {"prefect.resource.id": f"fieldcheck.mission.{slug}", "prefect.resource.name": mission}
     manifest = {
         "prefect.resource.id": f"fieldcheck.manifest.{published.sha256}",
         "prefect.resource.role": "manifest",
@@ -78,6 +76,6 @@ def _tell(config: StageAConfig, published: Published, this: RunFigures) -> None:
     ]
     payload = {**this.model_dump(mode="json"), "manifest": published.uri, "sha256": published.sha256}
     emit_event(PUBLISHED, resource, related=[manifest, *checkpoints], payload=payload)
-    if this.quarantined_share > config.publishing.alert_quarantine_fraction:
+    if this.quarantined_share > alert_above:
         get_run_logger().warning("%.1f %% of the groups are in quarantine", 100 * this.quarantined_share)
         emit_event(MUCH_QUARANTINED, resource, related=[manifest], payload=payload)

@@ -9,21 +9,19 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
-from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
+from configs.stores import S3Options
 from tasks.common.retry import RETRIED
 from tasks.runs.keys import split_manifest_uri
-from tasks.runs.publish import Published
 from tasks.runs.report import code, safe
 from tasks.runs.task import flow_run_page, shown_if_possible
 from tasks.verdicts.ingest import Ingested, find_ingested, ingest
 
 
 @task(name="find-tickets", cache_policy=NO_CACHE, **RETRIED)
-def find_tickets(config: StageAConfig, published: Published) -> Ingested | None:
-    """The tickets of a published run, if Stage-B made them already. Raises StoreError."""
-    store = open_store(config.store, config.s3)
-    found = find_ingested(store, config.mission, published.sha256)
+def find_tickets(store: str, s3: S3Options, mission: str, sha256: str) -> Ingested | None:
+    """The tickets of the run with this manifest, if Stage-B made them already. Raises StoreError."""
+    found = find_ingested(open_store(store, s3), mission, sha256)
     if found is not None:
         get_run_logger().info("Stage-B has this run already: %s", found.uri)
     return found

@@ -8,7 +8,7 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
-from configs.stage_a import StageAConfig
+from configs.photo import ReadConfig
 from tasks.checkpoints.fingerprint import fingerprint
 from tasks.checkpoints.resolve import resolve_endpoint
 from tasks.checkpoints.task import merge_checkpoint, resolve_checkpoint
@@ -27,14 +27,14 @@ def _outside_a_run() -> Iterator[None]:
 
 def test_a_run_gets_its_adapters_merged(merging: Merging) -> None:
     config = merging.config.model_copy(update={"enabled": True})
-    found = resolve_checkpoint.fn(StageAConfig(model=merging.model, merge=config), "cpu")
+    found = resolve_checkpoint.fn(ReadConfig(model=merging.model, merge=config), "cpu")
     assert (found.path, found.adapters) == (merging.merged.path, ())
     assert merge_checkpoint.fn(merging.model, merging.config, "cpu") == found.merged
 
 
 def test_a_server_needs_no_checkpoint_and_merges_none(demo: Demo) -> None:
-    assert resolve_checkpoint.fn(StageAConfig(engine=SERVER), "auto") == resolve_endpoint(SERVER.endpoint)
-    known = resolve_checkpoint.fn(StageAConfig(engine=SERVER, model=ModelConfig(base=demo.checkpoint)), "cpu")
+    assert resolve_checkpoint.fn(ReadConfig(engine=SERVER), "auto") == resolve_endpoint(SERVER.endpoint)
+    known = resolve_checkpoint.fn(ReadConfig(engine=SERVER, model=ModelConfig(base=demo.checkpoint)), "cpu")
     assert known.fingerprint == fingerprint(demo.checkpoint)
     with pytest.raises(CheckpointError, match="a server runs what it has loaded"):
-        resolve_checkpoint.fn(StageAConfig(engine=SERVER, merge=MergeConfig(enabled=True)), "auto")
+        resolve_checkpoint.fn(ReadConfig(engine=SERVER, merge=MergeConfig(enabled=True)), "auto")
