@@ -86,27 +86,27 @@ COMMANDS = {
         kind=MergeCheckpointConfig,
         about="adapters merged into their base, once",
         help="Merge LoRA adapters into their base by ms-swift's export, once, and check that the texts are the same.",
-        function="flows.commands.checkpoints.merge",
+        function="flows.commands.runs.merge",
     ),
     "inspect": Command(
         kind=InspectConfig,
         about="what a checkpoint is, and what is wrong with it",
         help="Say what a checkpoint or an adapter is, and what is wrong with it, without loading it.",
-        function="flows.commands.checkpoints.inspect",
+        function="flows.commands.checks.inspect",
         argument="checkpoint",
     ),
     "verify": Command(
         kind=VerifyConfig,
         about="re-read a published run, every digest and record",
         help="Re-read a published run: every digest, every record. Exit code 1 and the object's name if one differs.",
-        function="flows.commands.published.verify",
+        function="flows.commands.checks.verify",
         argument="manifest",
     ),
     "missions": Command(
         kind=None,
         about="list the missions",
         help="List the missions, with what Stage-A looks at.",
-        function="flows.commands.missions.missions",
+        function="flows.commands.checks.missions",
     ),
 }
 """The commands by name, in the order in which help lists them."""

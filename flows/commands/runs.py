@@ -1,15 +1,17 @@
-"""Flows as a person at a terminal runs them: with a progress bar, and a Prefect server if none is there."""
+"""What takes its time, as a person runs it: flows, with a progress bar and a server if none is there, and `merge`."""
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
+from configs.checkpoints import MergeCheckpointConfig
 from configs.commands import Command
 from configs.photo import ReadConfig
 from configs.settings import load
-from flows.terminal import embedded, progress_bar
+from flows.terminal import embedded, print_result, progress_bar, progress_line
 
 
 def run_flow(command: Command, given: dict[str, Any], profile: str | None) -> dict[str, Any]:
@@ -26,6 +28,14 @@ def run_flow(command: Command, given: dict[str, Any], profile: str | None) -> di
             shown.enter_context(listening(shown.enter_context(progress_bar())))
         summary: dict[str, Any] = flow(**given, profile=profile)
     return summary
+
+
+def merge(config: MergeCheckpointConfig) -> int:
+    """`fieldcheck merge`, which Prefect has no part in. Raises CheckpointError."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from tasks.checkpoints.merge import merge as merge_checkpoint
+
+    return print_result(merge_checkpoint(config.model, config.merge, config.device, progress_line).as_json())
 
 
 def imported(path: str) -> Any:

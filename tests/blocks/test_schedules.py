@@ -16,7 +16,7 @@ from blocks.schedules import check_schedules, schedule_fault
 from configs.errors import ConfigError
 from configs.missions import Schedule, known_missions, load_missions
 from flows import cli
-from flows.commands import missions as command
+from flows.commands import checks
 
 FIELD = st.sampled_from(["*", "0", "5", "30", "31", "61", "*/7", "1-5", "2", "2,4", "L", "mon", "0#6", "R", "9", "-1"])
 
@@ -67,7 +67,7 @@ def test_missions_names_the_file_of_every_bad_schedule(
     for slug, told in (("one", schedule), ("two", "{cron: 30 2 * * *}")):
         text = f"name: {slug}\nslug: {slug}\nfocus: 螺丝\nrequires: [有螺丝]\nschedule: {told}\n"
         (tmp_path / f"{slug}.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(command, "known_missions", lambda: load_missions(tmp_path))
+    monkeypatch.setattr(checks, "known_missions", lambda: load_missions(tmp_path))
     assert cli.main(["missions"]) == 2
     told = capsys.readouterr().err
     assert "one.yaml" in told

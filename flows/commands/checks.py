@@ -1,14 +1,39 @@
-"""The command about published runs, without Prefect: `verify`."""
+"""The commands that look at something and change nothing, without a run: `inspect`, `verify` and `missions`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs.checkpoints import InspectConfig
+from configs.missions import known_missions
 from configs.stage_b import VerifyConfig
-from flows.terminal import print_result
+from flows.printing import say
+from flows.terminal import print_result, progress_line
 
 if TYPE_CHECKING:
     from tasks.runs.verified_files import Checked
+
+
+def inspect(config: InspectConfig) -> int:
+    """`fieldcheck inspect CHECKPOINT`. Exit code 1 when something is wrong with it. Raises CheckpointError."""
+    from tasks.checkpoints.inspect import inspect as inspect_checkpoint
+
+    found = inspect_checkpoint(Path(config.checkpoint), Path(config.base) if config.base else None)
+    for line in found.lines():
+        progress_line(line)
+    print_result(found.as_json())
+    return 1 if found.refused or found.warnings else 0
+
+
+def missions() -> int:
+    """`fieldcheck missions`. Raises ConfigError for a mission's file, or a cron line that Prefect refuses."""
+    from blocks.schedules import check_schedules  # Prefect, only where schedules are looked at
+
+    check_schedules(known_missions())
+    for mission in known_missions().values():
+        say(f"{mission.name}  ({mission.slug})\n    {mission.focus}\n")
+    return print_result({"missions": list(known_missions())})
 
 
 def verify(config: VerifyConfig) -> int:
