@@ -64,7 +64,16 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
 
     with holding_mission(config) as held, Ledger() as ledger:
         carried = carry_over_run(config, ledger) if config.requeue else None
-        report = verify_inputs_task(config, ledger, carried and carried.folders)
+        report = verify_inputs_task(
+            config.input_root,
+            config.s3,
+            config.mission,
+            config.inputs,
+            ledger,
+            carried and carried.folders,
+            headers=config.verify_inputs,
+            partial=config.publishing.partial_groups == "publish",
+        )
         resolved = resolve_checkpoint(config, config.fleet[0])
         plan = plan_run(config, ledger, report, resolved, carried)
         with shown_progress(config.mission, plan.pending) as progress:

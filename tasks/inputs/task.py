@@ -9,7 +9,8 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
-from configs.stage_a import StageAConfig
+from configs.parts import InputConfig
+from configs.stores import S3Options
 from tasks.common.retry import RETRIED
 from tasks.inputs.discover import discover, discover_again
 from tasks.inputs.verify import InputReport, verify
@@ -23,29 +24,41 @@ _LOG_SECONDS = 30.0
 
 
 @task(name="verify-inputs", cache_policy=NO_CACHE, **RETRIED)
-def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] | None = None) -> InputReport:
+def verify_inputs(
+    input_root: str,
+    s3: S3Options,
+    mission: str,
+    inputs: InputConfig,
+    ledger: Ledger,
+    folders: Sequence[str] | None = None,
+    *,
+    headers: bool = True,
+    partial: bool = False,
+) -> InputReport:
     """Find the mission's groups, or only those in `folders`, and verify them.
 
+    With `headers` photos and markers are judged, without them only hashed. With `partial` a group stays in the run
+    without its bad photos.
     Raises NothingToDo, InputRejected in a strict run, or StoreError.
     """
     log = get_run_logger()
-    root = open_store(config.input_root, config.s3)
+    root = open_store(input_root, s3)
     root.check()
     # A retry begins anew, but for what was carried over from an earlier run.
     ledger.groups.forget_found(carried=folders is not None)
     if folders is None:
-        found = discover(root, config.mission, ledger.groups)
+        found = discover(root, mission, ledger.groups)
     else:
-        found = discover_again(root, config.mission, folders, ledger.groups)
+        found = discover_again(root, mission, folders, ledger.groups)
     log.info("found %d groups with %d photos", found.groups, found.photos)
     total = found.photos + found.unknown
     report = verify(
         root,
         ledger.groups,
         found,
-        config.inputs,
-        headers=config.verify_inputs,
-        partial=config.publishing.partial_groups == "publish",
+        inputs,
+        headers=headers,
+        partial=partial,
         on_photo=_counter(total, lambda done: log.info("verified %d of %d photos", done, total)),
     )
     log.info("%d groups with %d photos accepted", report.groups, report.photos)
@@ -58,7 +71,7 @@ def verify_inputs(config: StageAConfig, ledger: Ledger, folders: Sequence[str] |
         log.info("ignored %d files that are no photos of a group (%s)", report.ignored, report.ignored_kinds)
     for note in report.notes:
         log.warning("%s", note)
-    if config.inputs.strict and report.rejected_groups:
+    if inputs.strict and report.rejected_groups:
         raise InputRejected(
             f"{report.rejected_groups} groups were rejected and the run is strict: {_reasons(ledger)}; mend them, or "
             "run without inputs.strict to quarantine them"
