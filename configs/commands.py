@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
+from configs.doctor import DoctorConfig
 from configs.kinds import Kind
 from configs.photo import CaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
@@ -94,6 +95,14 @@ COMMANDS = {
         help="Say what a checkpoint or an adapter is, and what is wrong with it, without loading it.",
         function="flows.commands.checks.inspect",
         argument="checkpoint",
+    ),
+    "doctor": Command(
+        kind=DoctorConfig,
+        about="what photos can be read with here, and whether the engine says what the reference says",
+        help="Say which versions, device and engines there are, and whether checkpoint and adapters fit.\n"
+        "With --compare, read photos with the engine and with the reference, and show where texts first differ.\n"
+        "Exit code 1 if something is wrong, or a text differs.",
+        function="flows.commands.doctor.doctor",
     ),
     "verify": Command(
         kind=VerifyConfig,

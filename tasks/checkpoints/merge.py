@@ -74,7 +74,7 @@ def merge(model: ModelConfig, merge: MergeConfig, device: str, say: Say) -> Merg
     done = _done(target, sources, merge)
     if done is not None:
         return done
-    probes = probe_photos(merge)
+    probes = probe_photos(merge.probe_photos, merge.probes)
     check_mergeable(sources.base, sources.adapters)
     for adapter in sources.adapters:
         check_adapter(sources.base, adapter, say)

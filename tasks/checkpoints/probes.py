@@ -11,7 +11,7 @@ from typing import Any
 from natsort import natsort_keygen, ns
 from PIL import Image, ImageDraw
 
-from configs.parts import InputConfig, MergeConfig
+from configs.parts import InputConfig
 from tasks.images.names import READ
 from tasks.images.open import decode
 from tasks.records.errors import CheckpointError, PhotoError
@@ -30,25 +30,25 @@ class Probe:
     data: bytes
 
 
-def probe_photos(merge: MergeConfig) -> list[Probe]:
-    """The first photos of `merge.probe_photos` that can be read, in natural order; drawn pictures if it is not given.
+def probe_photos(photos: str | None, most: int, setting: str = "merge.probe_photos") -> list[Probe]:
+    """The first photos of the folder `photos` that can be read, in natural order; drawn pictures if none is given.
 
-    Raises CheckpointError if the folder is not there or holds no photo that can be read.
+    Raises CheckpointError, which names the `setting` that gave the folder, if that holds no photo that can be read.
     """
-    if merge.probe_photos is None:
-        return [draw(number) for number in range(merge.probes)]
-    folder = Path(merge.probe_photos).expanduser().resolve()
+    if photos is None:
+        return [draw(number) for number in range(most)]
+    folder = Path(photos).expanduser().resolve()
     files = [path for path in folder.rglob("*") if path.suffix.lower() in READ and path.is_file()]
     names = sorted((path.relative_to(folder).as_posix() for path in files), key=lambda name: (_natural(name), name))
     found: list[Probe] = []
     for name in names:
-        if len(found) == merge.probes:
+        if len(found) == most:
             break
         data = _readable(folder / name)
         if data is not None:
             found.append(Probe(name, data))
     if not found:
-        raise CheckpointError(f"{folder} holds no photo that can be read; give merge.probe_photos a folder of photos")
+        raise CheckpointError(f"{folder} holds no photo that can be read; give {setting} a folder of photos")
     return found
 
 

@@ -53,7 +53,7 @@ def import_ahead(kind: str) -> None:
 
     def load() -> None:
         with suppress(Exception):  # whatever it is, opening the engine raises it where it is heard
-            _engine_class(kind)
+            engine_class(kind)
 
     # Nobody waits for it at the end: see `blocks.program`, which knows it by its name.
     threading.Thread(target=load, name="import-engine", daemon=True).start()
@@ -82,14 +82,14 @@ def _open(spec: EngineSpec) -> Engine:
         from blocks.api_key import api_key
 
         reach_local_servers_directly()
-        return _engine_class(spec.engine.kind)(
+        return engine_class(spec.engine.kind)(
             spec.checkpoint,
             api_key=api_key(spec.engine.endpoint),
             model=spec.model,
             engine=spec.engine,
             inputs=spec.inputs,
         )
-    return _engine_class(spec.engine.kind)(
+    return engine_class(spec.engine.kind)(
         spec.checkpoint,
         spec.adapters,
         device=spec.device,
@@ -99,7 +99,8 @@ def _open(spec: EngineSpec) -> Engine:
     )
 
 
-def _engine_class(kind: str) -> Callable[..., Engine]:
+def engine_class(kind: str) -> Callable[..., Engine]:
+    """The class of an engine's kind. Imports its libraries."""
     if kind == "endpoint":
         from tasks.engines.endpoint import EndpointEngine
 

@@ -43,7 +43,7 @@ def open_swift(
 
     Raises CheckpointError, DeviceOutOfMemory, EngineError, and EngineMissing when a package is not installed.
     """
-    _check_packages(engine.backend)
+    check_packages(engine.backend)
     folders = [str(_local(folder)) for folder in (checkpoint, *adapters)]
     _check_folders(folders, engine.backend)
     place = pick_device(device)
@@ -109,7 +109,8 @@ def _server(folders: list[str], engine: EngineConfig, most: int, common: dict[st
     return LmdeployEngine(folders[0], session_len=most, **common)
 
 
-def _check_packages(backend: str) -> None:
+def check_packages(backend: str) -> None:
+    """Raises EngineMissing where ms-swift, or the package of one of its back ends, is not installed."""
     for module, package in (("swift", "ms-swift"), ("qwen_vl_utils", "qwen-vl-utils")):
         if find_spec(module) is None:
             raise EngineMissing(

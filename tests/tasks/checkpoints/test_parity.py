@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import tasks.checkpoints.parity as comparing
-from configs.parts import MergeConfig, ModelConfig
+from configs.parts import ModelConfig
 from tasks.checkpoints.parity import Comparison
 from tasks.checkpoints.probes import probe_photos
 from tests.demo import Demo
@@ -15,7 +15,7 @@ from tests.demo import Demo
 
 def compared(demo: Demo, scratch: Path, adapters: list[str]) -> tuple[Comparison, list[str]]:
     scratch.mkdir()
-    probes = probe_photos(MergeConfig(probe_photos=demo.photos, probes=9))
+    probes = probe_photos(demo.photos, 9)
     comparison = Comparison(demo.checkpoint, ModelConfig(quantisation="int4"), "cpu", probes, scratch)
     lines: list[str] = []
     comparison.learn(demo.checkpoint, adapters, lines.append)
