@@ -1,6 +1,7 @@
 """Dense captions: a folder of photos in, every object of each with its place out. Knows the order of the steps.
 
-find photos -> resolve checkpoint -> caption shards -> publish captions and overlays -> score -> report
+hold photo set -> find photos -> resolve checkpoint -> plan shards -> infer shards -> publish captions and overlays
+-> score -> report
 """
 
 from __future__ import annotations
@@ -9,29 +10,25 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect.utilities.annotations import opaque
-
 from blocks.standalone import flow
 from configs.dense import DenseCaptionConfig
 from configs.parameters import given, parameters_of
 from configs.settings import load
-from flows.fleet import holding_slots, on_device
+from flows.distribute import infer_all
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
 from flows.shown import checkpoint_of, shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
-from tasks.common.batches import batches
+from tasks.dense.keys import captions_folder
+from tasks.dense.kind import Captions, captions_of, photo_set_name, work_items
 from tasks.dense.publish import PublishedCaptions
 from tasks.dense.score import Score
-from tasks.dense.task import (
-    caption_shard,
-    find_photos,
-    plan_captions,
-    publish_run,
-    report_captions,
-    score_captions,
-)
+from tasks.dense.task import find_photos, publish_run, report_captions, score_captions
 from tasks.engines.task import check_server
+from tasks.ledger.ledger import Ledger
+from tasks.runs.report import throughput
+from tasks.runs.task import end_forced_run, holding
+from tasks.work.task import plan_run
 
 
 def _run_name() -> str:
@@ -49,8 +46,8 @@ def dense_caption(*, profile: str | None = None, **parameters: Any) -> dict[str,
     What is not given comes from the environment (`FIELDCHECK_...`), `.env`, the profile, or the default.
 
     Returns:
-        manifest (URI), sha256, fresh, photos, captioned, rejected, objects, inferred, seconds and, with an answer key,
-        f1, precision, recall, desc_accuracy and valid.
+        manifest (URI), sha256, fresh, photos, captioned, rejected, objects, inferred, reused, seconds and, with an
+        answer key, f1, precision, recall, desc_accuracy and valid.
     """
     escape_logs()
     stop_if_hopeless()
@@ -59,29 +56,39 @@ def dense_caption(*, profile: str | None = None, **parameters: Any) -> dict[str,
     if config.engine.kind == "endpoint":
         check_server(config.engine.endpoint)
 
-    photos = find_photos(config)
-    resolved = resolve_checkpoint(config, config.device)
-    plan = plan_captions(config, resolved)
-    with holding_slots(config.slots), shown_progress(config.name or config.input_root, len(photos)) as progress:
-        shards = enumerate(batches(photos, lambda: config.shard_photos), start=1)
-        caption = on_device(caption_shard)
-        parts = [caption(n, opaque(shard), plan, config, resolved, progress) for n, shard in shards]
-    seen = [one for part in parts for one in part]
-    published = publish_run(config, plan, opaque(seen))
-    score = score_captions(config, plan, opaque(seen))
+    name = photo_set_name(config)
+    of = f"photo set {name}"
+    with (
+        holding(config.store, config.s3, config.lease, captions_folder(name), of) as held,
+        Ledger(Captions.record) as ledger,
+    ):
+        found = find_photos(config, ledger)
+        resolved = resolve_checkpoint(config, config.fleet[0])
+        kind = captions_of(config, resolved)
+        plan = plan_run(config, kind, ledger.works, lambda: work_items(ledger.photos, kind.identity), (found, resolved))
+        with shown_progress(name, plan.pending) as progress:
+            receipts = infer_all(config, plan, ledger.works, resolved, progress, held.watch)
+        published = publish_run(config, plan, ledger, receipts, held)
+        score = score_captions(config, plan, ledger)
 
     seconds = time.monotonic() - began
-    report_captions(config, published, opaque(seen), score, seconds)
-    return _summary(published, sum(one.fresh for one in seen), score, seconds)
+    inferred, _ = throughput(receipts)
+    report_captions(config, published, inferred, score, seconds)
+    if config.force:
+        end_forced_run(config.store, config.s3, kind.folder, kind.identity.digest)
+    return _summary(published, inferred, plan.reused, score, seconds)
 
 
-def _summary(published: PublishedCaptions, inferred: int, score: Score | None, seconds: float) -> dict[str, Any]:
+def _summary(
+    published: PublishedCaptions, inferred: int, reused: int, score: Score | None, seconds: float
+) -> dict[str, Any]:
     summary = {
         "manifest": published.uri,
         "sha256": published.sha256,
         "fresh": published.fresh,
         **published.manifest.counts.model_dump(),
         "inferred": inferred,
+        "reused": reused,
         "seconds": round(seconds, 2),
     }
     if score is None:

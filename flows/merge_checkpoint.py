@@ -11,7 +11,7 @@ from blocks.standalone import flow
 from configs.checkpoints import MergeRunConfig
 from configs.parameters import given, parameters_of
 from configs.settings import load
-from flows.fleet import holding_slots
+from flows.devices import holding_slots
 from flows.printing import escape_logs
 from tasks.checkpoints.task import merge_checkpoint as merge_checkpoint_task
 

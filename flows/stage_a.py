@@ -14,11 +14,11 @@ from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
 from configs.stage_a import StageAConfig
+from flows.distribute import infer_all
 from flows.hand_off import hand_off_run, stage_b_inline
 from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
 from flows.shown import checkpoint_of, shown_progress
-from flows.spread import infer_all
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
 from tasks.inputs.task import verify_inputs as verify_inputs_task
@@ -34,7 +34,10 @@ from tasks.runs.task import (
     publish_run,
     report_run,
 )
-from tasks.summaries.task import Plan, plan_run, validate_run
+from tasks.summaries.kind import summaries_of, work_items
+from tasks.summaries.task import check_carried, validate_run
+from tasks.work.plan import Plan
+from tasks.work.task import plan_run
 
 
 def _run_name() -> str:
@@ -62,7 +65,7 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
     if config.engine.kind == "endpoint":
         check_server(config.engine.endpoint)
 
-    with holding_mission(config) as held, Ledger() as ledger:
+    with holding_mission(config) as (held, latest), Ledger() as ledger:
         carried = carry_over_run(config, ledger) if config.requeue else None
         report = verify_inputs_task(
             config.input_root,
@@ -75,11 +78,16 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
             partial=config.publishing.partial_groups == "publish",
         )
         resolved = resolve_checkpoint(config, config.fleet[0])
-        plan = plan_run(config, ledger, report, resolved, carried)
+        kind = summaries_of(config, resolved)
+        if carried is not None:
+            check_carried(kind.identity, carried)
+        plan = plan_run(
+            config, kind, ledger.works, lambda: work_items(ledger.groups, kind.identity), (report, resolved)
+        )
         with shown_progress(config.mission, plan.pending) as progress:
-            receipts = infer_all(config, plan, ledger, resolved, progress, held.watch)
+            receipts = infer_all(config, plan, ledger.works, resolved, progress, held.watch)
         validated = validate_run(config, plan, ledger, receipts)
-        published = publish_run(config, validated, ledger, held)
+        published = publish_run(config, validated, ledger, held, latest)
 
     seconds = time.monotonic() - began
     report_run(config, published, receipts, plan.reused, validated.exact_match, seconds, report.told)
@@ -87,7 +95,7 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
     record_history(config.mission, published, receipts, plan.reused, seconds, alert_above)
     handed = hand_off_run(config, published) or stage_b_inline(config, published, profile)
     if config.force:
-        end_forced_run(config, validated)
+        end_forced_run(config.store, config.s3, kind.folder, kind.identity.digest)
     return _summary(published, receipts, plan, validated, seconds, handed)
 
 

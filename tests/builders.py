@@ -13,19 +13,24 @@ from PIL import Image
 
 from blocks.local_store import LocalStore
 from blocks.store import Store
-from configs.parts import PublishingConfig
+from configs.parts import GenerationConfig, LadderConfig, PublishingConfig
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
-from tasks.records.outcomes import Outcome
+from tasks.records.outcomes import READER, Answered, Failed, Outcome
 from tasks.records.photos import Group, Label, Photo
+from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import READER, Failed, QuarantineEntry, Summarised
-from tasks.records.work import Identity, WorkItem
+from tasks.records.stage_a import QuarantineEntry
+from tasks.records.work import Identity, Shard, WorkItem
+from tasks.runs.keys import stage_a_folder
 from tasks.runs.publish import Published, RunInput, publish
-from tasks.summaries.plan import plan_work
+from tasks.summaries.kind import Summaries, work_items
+from tasks.summaries.ladder import decodings
+from tasks.work.plan import plan_shards
 from tests.folders import make_small
 
 MISSION = "挡风板安装检查"
+FOLDER = stage_a_folder(MISSION)
 
 
 def examples(most: int = 60) -> settings:
@@ -97,6 +102,25 @@ def make_identity(**changes: Any) -> Identity:
     return Identity(**{**parts, **changes})
 
 
+def make_summaries(
+    generation: GenerationConfig | None = None, ladder: LadderConfig | None = None, identity: Identity | None = None
+) -> Summaries:
+    """The questions of a run, with a prompt of two words."""
+    return Summaries(
+        folder=FOLDER,
+        photos_under=MISSION,
+        prompt=Prompt("system text", "user text"),
+        identity=identity or make_identity(),
+        decodings=decodings(generation or GenerationConfig(), ladder or LadderConfig()),
+    )
+
+
+def make_shard(items: Sequence[WorkItem], epoch: int = 0) -> Shard:
+    """The one shard of these items, even of none."""
+    (shard,) = plan_shards(items, lambda: max(1, len(items)), epoch, 1) if items else (Shard("0" * 64, ()),)
+    return shard
+
+
 def make_item(photo: Photo, identity: Identity | None = None) -> WorkItem:
     """The work of one photo."""
     return WorkItem((identity or make_identity()).work_key(photo.sha256), photo)
@@ -104,7 +128,7 @@ def make_item(photo: Photo, identity: Identity | None = None) -> WorkItem:
 
 def make_summarised(
     photo: Photo, text: str = "BBU设备×1", identity: Identity | None = None, **changes: Any
-) -> Summarised:
+) -> Answered:
     """A good outcome of a photo."""
     values: dict[str, Any] = {
         "work_key": (identity or make_identity()).work_key(photo.sha256),
@@ -122,10 +146,10 @@ def make_summarised(
         "attempts": 1,
         "engine": "table",
     }
-    return Summarised(**{**values, **changes})
+    return Answered(**{**values, **changes})
 
 
-def make_bad(photo: Photo, text: str = "BBU设备") -> Summarised:
+def make_bad(photo: Photo, text: str = "BBU设备") -> Answered:
     """An outcome of a photo whose summary never obeyed the grammar."""
     return make_summarised(
         photo, text, attempts=4, violations=("no_count",), reason=Reason.SUMMARY_INVALID, detail="no good summary"
@@ -156,7 +180,8 @@ def make_ledger(
         ledger.groups.add(group, State.ACCEPTED)
     for group, lines in rejected:
         ledger.groups.add(group, State.REJECTED, lines)
-    plan_work(ledger.groups, ledger.works, identity or make_identity())
+    for item in work_items(ledger.groups, identity or make_identity()):
+        ledger.works.add(item)
     ledger.works.answer(outcomes)
     return ledger
 

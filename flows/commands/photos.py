@@ -34,12 +34,12 @@ def summarize_photo(config: SummarizeConfig) -> dict[str, Any]:
     """One photo's summary, and what is wrong with it. Raises PhotoError, CheckpointError or EngineError."""
     from tasks.images.file import read_photo
     from tasks.summaries.grammar import read
-    from tasks.summaries.ladder import first_rung
+    from tasks.summaries.ladder import first_decoding
     from tasks.summaries.prompts import summary_prompt
 
     data = read_photo(Path(config.image), config.inputs)  # before a checkpoint is looked at
     prompt = summary_prompt(known_missions()[config.mission] if config.mission else None)
-    answer = _answer(config, data, prompt, first_rung(config.generation))
+    answer = _answer(config, data, prompt, first_decoding(config.generation))
     reading = read(answer.text, cut_off=answer.finish_reason == "length")
     return {
         "image": config.image,
@@ -54,7 +54,7 @@ def caption_photo(config: CaptionConfig) -> dict[str, Any]:
 
     Raises PhotoError, CheckpointError or EngineError.
     """
-    from tasks.dense.infer import decoding_of
+    from tasks.dense.kind import decoding_of
     from tasks.dense.parse import parse_caption
     from tasks.dense.prompts import dense_prompt
     from tasks.dense.records import pixels_of

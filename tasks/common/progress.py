@@ -52,6 +52,20 @@ def throttled(listener: Listener, seconds: float) -> Listener:
     return hear
 
 
+def counted(tell: Callable[[int], None], seconds: float) -> Callable[[], None]:
+    """Counts its own calls, and tells the count at most once in so many seconds, never at once."""
+    done, last = 0, time.monotonic()
+
+    def count() -> None:
+        nonlocal done, last
+        done += 1
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            tell(done)
+
+    return count
+
+
 @contextmanager
 def in_background(listener: Listener, patience: float = 5.0) -> Iterator[Listener]:
     """`listener`, called in a thread of its own and always with the newest tick: whoever works never waits for it.

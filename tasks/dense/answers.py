@@ -6,17 +6,19 @@ An answer key is a JSON file: a photo's key under the input root, then its capti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.store import Store
 from tasks.dense.caption import Caption
-from tasks.dense.infer import Seen, read_outcome
 from tasks.dense.parse import parse_caption
+from tasks.dense.publish import outcomes_of
+from tasks.dense.records import Captioned
 from tasks.dense.score import Score, score_caption
+from tasks.ledger.ledger import Ledger
 from tasks.records.errors import CaptionInvalid, InputError
+from tasks.records.work import Identity
 
 _KEY = TypeAdapter(dict[str, dict[str, object]])
 
@@ -36,16 +38,14 @@ def read_dense_key(path: str | Path) -> dict[str, Caption]:
     return captions
 
 
-def score_run(store: Store, name: str, seen: Sequence[Seen], answers: Mapping[str, Caption]) -> Score:
+def score_run(ledger: Ledger, identity: Identity, answers: Mapping[str, Caption]) -> Score:
     """The score over all photos of the run that have an answer; one without a valid caption has found nothing.
 
-    Raises ObjectMissing, RecordError or StoreError.
+    Raises Unaccounted for a photo without an outcome.
     """
     total = Score()
-    for one in seen:
-        if one.photo.key not in answers:
-            continue
-        outcome = None if one.error else read_outcome(store, name, one.work_key)
-        caption = parse_caption(outcome.text) if outcome is not None and outcome.objects is not None else None
-        total += score_caption(caption, answers[one.photo.key])
+    for photo, outcome in outcomes_of(ledger, identity):
+        if photo.key in answers:
+            caption = parse_caption(outcome.text) if isinstance(outcome, Captioned) and outcome.ok else None
+            total += score_caption(caption, answers[photo.key])
     return total

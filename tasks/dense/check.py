@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from blocks.store import Store
 from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
 from tasks.dense.parse import parse_caption
-from tasks.dense.publish import derive_caption_run_id
 from tasks.dense.records import CaptionManifest, CaptionProvenance, CaptionRecord, RejectedRecord, pixels_of
 from tasks.records.errors import CaptionInvalid, ManifestError
 from tasks.runs.keys import MANIFEST, PROVENANCE
+from tasks.runs.manifest import derive_run_id
 from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
 
 DENSE = "dense"
@@ -24,7 +24,7 @@ def check_captions(store: Store, key: str, expected: str | None = None) -> Check
     line), StoreError if it cannot be read.
     """
     manifest, digest = read_canonical(CaptionManifest, store, key, expected)
-    if derive_caption_run_id(manifest) != manifest.run_id:
+    if derive_run_id(manifest) != manifest.run_id:
         raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its run id {manifest.run_id}")
     if key != f"{caption_run_folder(manifest.name, manifest.run_id)}/{MANIFEST}":
         raise ManifestError(f"{store.uri_of(key)} is of {manifest.name!r}, run {manifest.run_id}: not of this place")

@@ -1,41 +1,63 @@
-"""Find the photos of a folder, at any depth, by their names; looks into files whose names say nothing."""
+"""Find the photos of a folder, at any depth, and look at each before any inference."""
 
 from __future__ import annotations
 
-from blocks.errors import BadKey, ObjectMissing, StoreDenied
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
 from blocks.store import Store
-from tasks.images.content import FIRST_BYTES, content_of
+from configs.parts import InputConfig
+from tasks.common.prefetch import prefetch
 from tasks.images.names import READ, Named, is_system_folder, named
-from tasks.inputs.order import natural_key
+from tasks.inputs.look import READERS, Looked, look
+from tasks.inputs.order import natural_place
+from tasks.ledger.photo_set import PhotoEntry, PhotoSet
 from tasks.records.errors import NothingToDo
 from tasks.records.photos import Photo
 
 
-def find_photos(root: Store) -> tuple[list[Photo], int]:
-    """All photos below the root, in natural order of their keys, and how many files are none.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many photos a folder has, how many of them cannot be used, and how many other files there are."""
+
+    photos: int
+    rejected: int
+    ignored: int
+
+
+def find_photos(
+    root: Store, photos: PhotoSet, config: InputConfig, on_photo: Callable[[], None] = lambda: None
+) -> Found:
+    """Put all photos below the root into the ledger, in natural order of their keys, and look at each.
 
     Files and folders whose names start with a dot are none, and neither is what systems keep for themselves
-    (`@eaDir`, `lost+found`). A picture in a format that is not read is one: it will be rejected, not lost. Raises
-    NothingToDo if there is no photo, StoreError if the root cannot be listed.
+    (`@eaDir`, `lost+found`). A picture in a format that is not read is one: it will be rejected, not lost. `on_photo`
+    is called once a file that was looked into. Raises NothingToDo if there is no photo, StoreError if the root cannot
+    be read.
     """
-    photos, ignored = [], 0
+    photos.forget()
+    ignored = 0
     for info in root.list():
         *folders, name = info.key.split("/")
-        if not any(is_system_folder(folder) for folder in folders) and _is_photo(root, info.key, name):
-            photos.append(Photo(name=name, key=info.key, size=info.size))
-        else:
+        if any(is_system_folder(folder) for folder in folders) or named(name) not in (Named.PHOTO, Named.UNKNOWN):
             ignored += 1
-    if not photos:
+        else:
+            photos.add(Photo(name=name, key=info.key, size=info.size), natural_place(info.key))
+
+    def look_at(entry: PhotoEntry) -> tuple[PhotoEntry, Looked]:
+        return entry, look(root, entry.photo, config)
+
+    rejected = 0
+    with ThreadPoolExecutor(READERS, thread_name_prefix="look") as pool:
+        for entry, looked in prefetch(pool, look_at, photos.entries(), 2 * READERS):
+            on_photo()
+            if looked.is_photo:
+                photos.settle(entry.number, looked.photo, looked.error)
+                rejected += looked.error is not None
+            else:
+                photos.drop(entry.number)
+                ignored += 1
+    if not photos.count():
         raise NothingToDo(f"no photo under {root.uri_of('')}: give a folder with *{', *'.join(sorted(READ))}")
-    return sorted(photos, key=lambda photo: [natural_key(part) for part in photo.key.split("/")]), ignored
-
-
-def _is_photo(root: Store, key: str, name: str) -> bool:
-    promised = named(name)
-    if promised is not Named.UNKNOWN:
-        return promised is Named.PHOTO
-    try:
-        with root.open(key) as stream:
-            return content_of(stream.read(FIRST_BYTES)).is_picture
-    except (ObjectMissing, StoreDenied, BadKey):
-        return False
+    return Found(photos.count(), rejected, ignored)

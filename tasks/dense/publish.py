@@ -1,4 +1,4 @@
-"""Publish a run of dense captions: its files and pictures first, its manifest last. Knows no engine and no Prefect.
+"""Publish a run of dense captions: its files and pictures first, its manifest last.
 
 The run's id is made from the manifest's content, as in Stage-A: the same photos, checkpoint, prompt and settings are
 the same run in the same place.
@@ -6,13 +6,13 @@ the same run in the same place.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from blocks.store import Store
-from tasks.dense.infer import Seen, read_outcome
-from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
+from tasks.common.prefetch import prefetch
+from tasks.dense.keys import CAPTIONS, REJECTED, captions_folder
 from tasks.dense.parse import parse_caption
 from tasks.dense.records import (
     CaptionCounts,
@@ -23,16 +23,19 @@ from tasks.dense.records import (
     RejectedRecord,
     pixels_of,
 )
-from tasks.records.jsonl import to_line
-from tasks.records.photos import printable
+from tasks.ledger.ledger import Ledger
+from tasks.records.errors import PhotoError, Unaccounted
+from tasks.records.photos import Photo, printable
 from tasks.records.reasons import Reason
 from tasks.records.work import Identity
 from tasks.runs.files import JsonlWriter, LocalFile
-from tasks.runs.keys import MANIFEST, PROVENANCE
-from tasks.runs.publish import is_there, versions
+from tasks.runs.keys import PROVENANCE
+from tasks.runs.manifest import put_run, versions, with_run_id
 
-Draw = Callable[[str, Seen, Captioned], None]
-"""Draws a captioned photo's overlay into the run of that id."""
+Draw = Callable[[str, Photo, Captioned], None]
+"""Draws a captioned photo's overlay into the run of that id, from threads."""
+
+_DRAWERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,56 +49,75 @@ class PublishedCaptions:
 
 
 def publish_captions(
-    store: Store, name: str, identity: Identity, seen: Sequence[Seen], draw: Draw | None = None
+    store: Store,
+    name: str,
+    identity: Identity,
+    ledger: Ledger,
+    draw: Draw | None = None,
+    confirm: Callable[[], None] = lambda: None,
 ) -> PublishedCaptions:
-    """Write the run's files and, with `draw`, an overlay of each captioned photo; then its manifest.
+    """Write the run's files and, with `draw`, an overlay of each captioned photo; then its manifest. `confirm` is
+    called before anything of it can be seen and may raise.
 
-    Raises ObjectMissing or RecordError when a caption is gone or damaged since it was written, or StoreError; then no
-    manifest is there.
+    Raises Unaccounted when a photo has no outcome, StoreError, or what `confirm` raises; then no manifest is there.
     """
-    files, counts = _write_files(store, name, seen)
-    manifest = CaptionManifest(
-        run_id="",
-        name=name,
-        checkpoint=identity.checkpoint,
-        adapters=identity.adapters,
-        prompt=identity.prompt,
-        settings=identity.settings,
-        versions=versions(),
-        counts=counts,
-        files=tuple(file.entry for file in files),
+    files, counts = _write_files(ledger, identity)
+    manifest = with_run_id(
+        CaptionManifest(
+            run_id="",
+            name=name,
+            checkpoint=identity.checkpoint,
+            adapters=identity.adapters,
+            prompt=identity.prompt,
+            settings=identity.settings,
+            versions=versions(),
+            counts=counts,
+            files=tuple(file.entry for file in files),
+        )
     )
-    run_id = derive_caption_run_id(manifest)
-    manifest = manifest.model_copy(update={"run_id": run_id})
-    folder, data = caption_run_folder(name, run_id), to_line(manifest)
-    put = [file.put(store, folder) for file in files]
-    for one in seen if draw is not None else ():
-        outcome = None if one.error else read_outcome(store, name, one.work_key)
-        if draw is not None and outcome is not None and outcome.objects is not None:
-            draw(run_id, one, outcome)
-    key = f"{folder}/{MANIFEST}"
-    fresh = any(put) or not is_there(store, key, data)
-    if fresh:
-        store.write(key, data)
-    return PublishedCaptions(store.uri_of(key), hashlib.sha256(data).hexdigest(), manifest, fresh)
+    confirm()
+    if draw is not None:
+        _draw_all(draw, manifest.run_id, ledger, identity)
+    put = put_run(store, captions_folder(name), manifest.run_id, manifest, files)
+    return PublishedCaptions(put.uri, put.sha256, manifest, put.fresh)
 
 
-def derive_caption_run_id(manifest: CaptionManifest) -> str:
-    """The first 16 hex digits of the sha256 of the manifest with an empty run id."""
-    return hashlib.sha256(to_line(manifest.model_copy(update={"run_id": ""}))).hexdigest()[:16]
+def outcomes_of(ledger: Ledger, identity: Identity) -> Iterator[tuple[Photo, Captioned | PhotoError]]:
+    """Every photo of the run, in order: what the model answered, or why it has no answer.
+
+    Raises Unaccounted for a photo that has neither.
+    """
+    for entry in ledger.photos.entries():
+        photo = entry.photo
+        if entry.error is not None:
+            yield photo, entry.error
+            continue
+        outcome = ledger.works.outcome(identity.work_key(photo.sha256))
+        if outcome is None:
+            raise Unaccounted(f"{printable(photo.key)} was neither captioned nor rejected; run again")
+        if isinstance(outcome, Captioned):
+            yield photo, outcome
+        else:
+            yield photo, PhotoError(outcome.reason or Reason.ENGINE_FAILED, outcome.detail or "")
 
 
-def _write_files(store: Store, name: str, seen: Iterable[Seen]) -> tuple[list[LocalFile], CaptionCounts]:
+def _draw_all(draw: Draw, run_id: str, ledger: Ledger, identity: Identity) -> None:
+    captioned = ((photo, one) for photo, one in outcomes_of(ledger, identity) if isinstance(one, Captioned) and one.ok)
+    with ThreadPoolExecutor(_DRAWERS, thread_name_prefix="overlay") as pool:
+        for _ in prefetch(pool, lambda one: draw(run_id, *one), captioned, 2 * _DRAWERS):
+            pass
+
+
+def _write_files(ledger: Ledger, identity: Identity) -> tuple[list[LocalFile], CaptionCounts]:
     captions, rejected, provenance = JsonlWriter(CAPTIONS), JsonlWriter(REJECTED), JsonlWriter(PROVENANCE)
     photos = captioned = objects = 0
-    for one in seen:
+    for photo, outcome in outcomes_of(ledger, identity):
         photos += 1
-        image = printable(one.photo.key)
-        if one.error is not None:
-            rejected.write([RejectedRecord(image=image, reason=one.error.reason, detail=one.error.detail)])
+        image = printable(photo.key)
+        if isinstance(outcome, PhotoError):
+            rejected.write([RejectedRecord(image=image, reason=outcome.reason, detail=outcome.detail)])
             continue
-        outcome = read_outcome(store, name, one.work_key)
-        provenance.write([_provenance(image, one, outcome)])
+        provenance.write([_provenance(image, photo, outcome)])
         if outcome.objects is None:
             rejected.write([_invalid(image, outcome)])
             continue
@@ -120,18 +142,18 @@ def _record(image: str, outcome: Captioned) -> CaptionRecord:
 def _invalid(image: str, outcome: Captioned) -> RejectedRecord:
     return RejectedRecord(
         image=image,
-        reason=Reason.CAPTION_INVALID,
-        detail=f"the caption breaks {len(outcome.violations)} rules",
+        reason=outcome.reason or Reason.CAPTION_INVALID,
+        detail=outcome.detail or "",
         text=outcome.text,
         violations=outcome.violations,
     )
 
 
-def _provenance(image: str, one: Seen, outcome: Captioned) -> CaptionProvenance:
+def _provenance(image: str, photo: Photo, outcome: Captioned) -> CaptionProvenance:
     return CaptionProvenance(
         image=image,
         sha256=outcome.sha256,
-        size=one.photo.size,
+        size=photo.size,
         width=outcome.width,
         height=outcome.height,
         shown_width=outcome.shown_width,

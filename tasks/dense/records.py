@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 from tasks.dense.caption import Caption
 from tasks.dense.geometry import to_pixels
+from tasks.records.base import FileEntry, Record, ScaledBy, Sha256
+from tasks.records.outcomes import Answered
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import Answered, FileEntry, Record, ScaledBy, Sha256
 
 Objects = dict[str, dict[str, Any]]
 
 
 class Captioned(Answered):
-    """One captioned photo; an object of its own in the store.
+    """One captioned photo.
 
     `objects` is None when the answer broke the rules; `violations` then says which.
     """

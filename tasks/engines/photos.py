@@ -17,8 +17,8 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from configs.parts import VISUAL_TOKEN_PIXELS, InputConfig, ModelConfig
 from tasks.images.open import decoding
+from tasks.records.base import ScaledBy
 from tasks.records.errors import EngineError
-from tasks.records.stage_a import ScaledBy
 
 _SMALLEST = 4
 """Visual tokens of the smallest picture that is worth showing."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Hashable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from tasks.records.base import ScaledBy
 from tasks.records.errors import PhotoError
-from tasks.records.stage_a import ScaledBy
 
 FinishReason = Literal["stop", "length"]
 

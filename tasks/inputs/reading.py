@@ -1,4 +1,4 @@
-"""Reads photos that were verified, and tells one that is gone from an input root that is. Knows no engine."""
+"""Reads photos that were verified, and tells one that is gone from an input root that is."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from blocks.store import Store
 from tasks.records.errors import InputGone
 
 
-def reading(root: Store, mission: str) -> Callable[[str], bytes]:
-    """Reads a photo of a mission by its key; raises what `Store.read` does.
+def reading(root: Store, under: str) -> Callable[[str], bytes]:
+    """Reads a photo by its key; raises what `Store.read` does. All photos are in the folder `under`, a mission's, or
+    anywhere below the root if that is empty.
 
-    Where the whole mission is gone, as when its disk is taken off, that raises InputGone: a run must not publish what
+    Where the whole folder is gone, as when its disk is taken off, that raises InputGone: a run must not publish what
     is left and put the rest into quarantine, a photo at a time.
     """
 
@@ -20,9 +21,9 @@ def reading(root: Store, mission: str) -> Callable[[str], bytes]:
         try:
             return root.read(key)
         except ObjectMissing:
-            if _is_empty(root, mission):
+            if _is_empty(root, under):
                 raise InputGone(
-                    f"{root.uri_of(mission)} was there when the run began and is empty or gone now: was it moved, "
+                    f"{root.uri_of(under)} was there when the run began and is empty or gone now: was it moved, "
                     "unmounted or deleted? bring it back and run again; what was summarised is kept"
                 ) from None
             raise
@@ -30,8 +31,8 @@ def reading(root: Store, mission: str) -> Callable[[str], bytes]:
     return read
 
 
-def _is_empty(root: Store, mission: str) -> bool:
+def _is_empty(root: Store, under: str) -> bool:
     try:
-        return next(iter(root.list(f"{mission}/")), None) is None
+        return next(iter(root.list(f"{under}/" if under else "")), None) is None
     except ObjectMissing:  # the bucket
         return True

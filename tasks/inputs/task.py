@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -11,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks.stores import open_store
 from configs.parts import InputConfig
 from configs.stores import S3Options
+from tasks.common.progress import counted
 from tasks.common.retry import RETRIED
 from tasks.inputs.discover import discover, discover_again
 from tasks.inputs.verify import InputReport, verify
@@ -59,7 +59,7 @@ def verify_inputs(
         inputs,
         headers=headers,
         partial=partial,
-        on_photo=_counter(total, lambda done: log.info("verified %d of %d photos", done, total)),
+        on_photo=counted(lambda done: log.info("verified %d of %d photos", done, total), _LOG_SECONDS),
     )
     log.info("%d groups with %d photos accepted", report.groups, report.photos)
     for entry in report.examples:
@@ -84,16 +84,3 @@ def _reasons(ledger: Ledger) -> str:
     told = [f"{on_one_line(entry.group.group_id)}: {entry.lines[-1].reason.value}" for entry, _ in groups]
     more = ledger.groups.count(State.REJECTED) - len(told)
     return "; ".join(told) + (f"; and {more} more" if more else "")
-
-
-def _counter(total: int, tell: Callable[[int], None]) -> Callable[[], None]:
-    done, last = 0, time.monotonic()
-
-    def count() -> None:
-        nonlocal done, last
-        done += 1
-        if done < total and time.monotonic() - last >= _LOG_SECONDS:
-            last = time.monotonic()
-            tell(done)
-
-    return count

@@ -6,28 +6,22 @@ and nothing else. A file whose name says nothing is a photo if its first bytes s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from blocks.errors import BadKey, ObjectMissing, StoreDenied
 from blocks.store import Store
 from configs.parts import InputConfig
 from tasks.common.prefetch import prefetch
-from tasks.images.content import FIRST_BYTES, content_of
-from tasks.images.names import Named, fits, named
-from tasks.images.open import Header, read_header
+from tasks.images.names import fits
 from tasks.inputs.discover import Discovery, label_meant
-from tasks.inputs.near import near_marker
+from tasks.inputs.look import READERS, Looked, is_near, is_unpublishable, look
 from tasks.inputs.order import natural_key
 from tasks.ledger.groups import Groups, State
-from tasks.records.errors import PhotoError
 from tasks.records.photos import MARKER, Group, Photo, on_one_line, printable
 from tasks.records.reasons import Reason
 from tasks.records.stage_a import QuarantineEntry
 
-_READERS = 8
 _NAMED = 20
 
 
@@ -60,16 +54,6 @@ class InputReport:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What came of a file: a photo, with its format if that is known, why it is none that can be used, or no photo."""
-
-    photo: Photo
-    error: PhotoError | None = None
-    format: str | None = None
-    is_photo: bool = True
-
-
 def verify(
     root: Store,
     groups: Groups,
@@ -90,7 +74,7 @@ def verify(
     rejected_photos = 0
     examples: list[QuarantineEntry] = []
     misnamed, first_misnamed = 0, ""
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
+    with ThreadPoolExecutor(READERS, thread_name_prefix="verify") as pool:
         results = _results(pool, root, groups, config, headers)
         for entry in groups.entries(State.FOUND):
             looked = []
@@ -141,10 +125,10 @@ def verify(
 
 def _results(
     pool: ThreadPoolExecutor, root: Store, groups: Groups, config: InputConfig, headers: bool
-) -> Iterator[_Looked]:
+) -> Iterator[Looked]:
     """What came of each file, group by group, read ahead of the group that is judged."""
     photos = (photo for entry in groups.entries(State.FOUND) for photo in _in_order(entry.group).photos)
-    return prefetch(pool, lambda photo: _look(root, photo, config, headers), photos, 2 * _READERS)
+    return prefetch(pool, lambda photo: look(root, photo, config, headers), photos, 2 * READERS)
 
 
 def _in_order(group: Group) -> Group:
@@ -168,13 +152,13 @@ def _group_fault(
         return _entry(group, Reason.PHOTO_REJECTED, f"{faults} of {len(group.photos)} photos rejected")
     if not group.photos:
         return _entry(group, Reason.EMPTY_GROUP, "the folder holds no photo")
-    if _unpublishable(group.group_id):
+    if is_unpublishable(group.group_id):
         return _entry(group, Reason.BAD_NAME, "the group id is not UTF-8 or has control characters")
     if not headers:
         return None
     if config.markers == "required" and not group.marked:
         near = next(
-            (f"; {on_one_line(file.name)} is nearly called so, rename it" for file in files if _is_near(file)), ""
+            (f"; {on_one_line(file.name)} is nearly called so, rename it" for file in files if is_near(file)), ""
         )
         return _entry(group, Reason.MARKER_MISSING, f"no file {MARKER}; the work order is not complete{near}")
     if config.duplicates == "reject":
@@ -186,64 +170,6 @@ def _group_fault(
                 )
             first[photo.sha256] = photo.name
     return None
-
-
-def _is_near(file: Photo) -> bool:
-    return named(file.name) is not Named.PHOTO and near_marker(file.name)
-
-
-def _look(root: Store, file: Photo, config: InputConfig, headers: bool) -> _Looked:
-    if named(file.name) is not Named.PHOTO and (_is_near(file) or not _is_picture(root, file)):
-        return _Looked(file, is_photo=False)
-    try:
-        return _read(root, file, config, headers)
-    except PhotoError as error:
-        return _Looked(file, error)
-
-
-def _is_picture(root: Store, file: Photo) -> bool:
-    """Whether the first bytes are a picture's. What cannot be read does not count as one: its name promises nothing."""
-    try:
-        with root.open(file.key) as stream:
-            return content_of(stream.read(FIRST_BYTES)).is_picture
-    except (ObjectMissing, StoreDenied, BadKey):
-        return False
-
-
-def _read(root: Store, photo: Photo, config: InputConfig, headers: bool) -> _Looked:
-    if _unpublishable(photo.name):
-        raise PhotoError(Reason.BAD_NAME, "the file name is not UTF-8 or has control characters; rename it")
-    if photo.size > config.max_file_bytes:
-        raise PhotoError(Reason.TOO_MANY_BYTES, f"{photo.size} bytes, more than {config.max_file_bytes}")
-    try:
-        data = root.read(photo.key)
-    except (ObjectMissing, StoreDenied) as error:
-        raise PhotoError(Reason.UNREADABLE, str(error)) from error
-    except BadKey as error:
-        raise PhotoError(Reason.BAD_NAME, str(error)) from error
-    header = _header(data, config, judge=headers)
-    known = replace(photo, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    if header is None:
-        return _Looked(known)
-    return _Looked(replace(known, width=header.width, height=header.height), format=header.format)
-
-
-def _header(data: bytes, config: InputConfig, *, judge: bool) -> Header | None:
-    """The header; where it is not judged, None for a bad one: the engine will say so when it decodes the photo."""
-    try:
-        return read_header(data, config)
-    except PhotoError:
-        if judge:
-            raise
-        return None
-
-
-def _unpublishable(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name)
 
 
 def _entry(group: Group, reason: Reason, detail: str, photo: Photo | None = None) -> QuarantineEntry:

@@ -1,4 +1,4 @@
-"""The work of a run: each different photo once, and its outcome when there is one. Knows no group and no store."""
+"""The work of a run: each different question once, and its outcome when there is one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from tasks.ledger.database import Database
 from tasks.records.jsonl import to_line
-from tasks.records.outcomes import Outcome, Unfinished, parse_outcome
+from tasks.records.outcomes import Answered, Outcome, Unfinished, parse_outcome
 from tasks.records.photos import Photo
-from tasks.records.work import WorkItem
+from tasks.records.work import Text, WorkItem
 
 SCHEMA = """
-CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, photo TEXT NOT NULL, source INTEGER, outcome BLOB,
+CREATE TABLE works(number INTEGER PRIMARY KEY, key BLOB NOT NULL, about TEXT NOT NULL, source INTEGER, outcome BLOB,
     asked INTEGER NOT NULL DEFAULT 0);
 CREATE UNIQUE INDEX works_by_key ON works(key);
 CREATE INDEX works_claimed ON works(source) WHERE source IS NOT NULL AND outcome IS NULL;
@@ -22,16 +22,16 @@ _PAGE = 256
 
 
 class Works:
-    """The work of one run, in the order in which it was added."""
+    """The work of one run, in the order in which it was added; `answered` is the record of its answers."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, database: Database, answered: type[Answered] = Answered) -> None:
+        self._db, self._answered = database, answered
 
     def add(self, item: WorkItem) -> None:
-        """Add a photo's work; the same work key counts once, with the photo that came first."""
-        photo = item.photo
-        fields = json.dumps([photo.name, photo.key, photo.size, photo.sha256, photo.width, photo.height])
-        self._db.run("INSERT OR IGNORE INTO works(key, photo) VALUES(?,?)", (bytes.fromhex(item.work_key), fields))
+        """Add a work item; the same work key counts once, with the photo that came first."""
+        self._db.run(
+            "INSERT OR IGNORE INTO works(key, about) VALUES(?,?)", (bytes.fromhex(item.work_key), _pack(item.about))
+        )
 
     def forget(self) -> None:
         """Drop all work, for another try at planning."""
@@ -52,11 +52,11 @@ class Works:
             ((to_line(outcome)[:-1], bytes.fromhex(outcome.work_key), source) for outcome in outcomes),
         )
 
-    def go_on(self, photos: Iterable[Unfinished], source: int) -> int:
-        """Note how often photos were asked before that `source` claimed; how many they are. They stay pending."""
+    def go_on(self, items: Iterable[Unfinished], source: int) -> int:
+        """Note how often items were asked before that `source` claimed; how many they are. They stay pending."""
         return self._db.run_many(
             "UPDATE works SET asked=? WHERE key=? AND source=?",
-            ((photo.asked, bytes.fromhex(photo.work_key), source) for photo in photos),
+            ((item.asked, bytes.fromhex(item.work_key), source) for item in items),
         )
 
     def release(self, source: int) -> int:
@@ -79,17 +79,28 @@ class Works:
         after = 0
         while True:
             page = self._db.rows(
-                "SELECT number, key, photo, asked FROM works "
+                "SELECT number, key, about, asked FROM works "
                 f"WHERE outcome IS NULL AND number>? ORDER BY number LIMIT {_PAGE}",
                 (after,),
             )
             if not page:
                 return
-            for _, key, photo, asked in page:
-                yield WorkItem(key.hex(), Photo(*json.loads(photo)), asked)
+            for _, key, about, asked in page:
+                yield WorkItem(key.hex(), _unpack(about), asked)
             after = page[-1][0]
 
     def outcome(self, work_key: str) -> Outcome | None:
-        """The outcome of a photo's work, or None."""
+        """The outcome of a work item, or None."""
         row = self._db.row("SELECT outcome FROM works WHERE key=?", (bytes.fromhex(work_key),))
-        return None if row is None or row[0] is None else parse_outcome(row[0], "the ledger")
+        return None if row is None or row[0] is None else parse_outcome(row[0], "the ledger", self._answered)
+
+
+def _pack(about: Photo | Text) -> str:
+    if isinstance(about, Text):
+        return json.dumps([about.key, about.user])
+    return json.dumps([about.name, about.key, about.size, about.sha256, about.width, about.height])
+
+
+def _unpack(packed: str) -> Photo | Text:
+    fields = json.loads(packed)
+    return Text(*fields) if len(fields) == 2 else Photo(*fields)

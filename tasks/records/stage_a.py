@@ -5,25 +5,15 @@ Field order is the order of the keys in the files.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tasks.records.base import FileEntry, Record, ScaledBy, Sha256
 from tasks.records.photos import Label
 from tasks.records.reasons import Reason
 
 SCHEMA_VERSION: Literal[1] = 1
-
-ScaledBy = Literal["max_pixels", "max_model_len", "server"]
-"""The setting that a photo was scaled down for; or an endpoint's server, which scaled it anew to what only it knows."""
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, and a key that is not known is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StageARecord(Record):
@@ -50,72 +40,6 @@ class StageARecord(Record):
             if not text.strip() or len(text.splitlines()) != 1:
                 raise ValueError(f"{key} must be one non-empty line")
         return value
-
-
-class Answered(Record):
-    """What is known of one photo that a model answered for, identified by `work_key`.
-
-    `width` and `height` are of the upright photo in pixels, `shown_width` and `shown_height` of what the model saw of
-    it; `scaled_by` names the setting that the photo was too large for, if there is one.
-    """
-
-    work_key: Sha256
-    sha256: Sha256
-    text: str
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens: int = Field(ge=0)
-    visual_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    shown_width: int = Field(ge=1)
-    shown_height: int = Field(ge=1)
-    scaled_by: ScaledBy | None
-    engine: str
-    violations: tuple[str, ...] = ()
-
-
-class Summarised(Answered):
-    """One summarised photo, whatever group it is in; a line of a shard."""
-
-    attempts: int = Field(ge=1)
-    reason: Reason | None = None
-    detail: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the photo has a summary that may be published."""
-        return self.reason is None
-
-
-READER: int = 2
-"""Counts up whenever more photos can be read: an older failure then says nothing. 2: WebP, HEIC, AVIF, and JPEG without
-its end."""
-
-
-class Failed(Record):
-    """A photo that could not be read, or for which the engine gave no answer; a line of a shard. `reader` is the
-    `READER` of whoever tried."""
-
-    work_key: Sha256
-    sha256: Sha256
-    reason: Reason
-    detail: str
-    reader: int = 1
-
-    @property
-    def ok(self) -> bool:
-        """Never: there is nothing to publish."""
-        return False
-
-
-class ShardIndex(Record):
-    """What a shard object holds: its name, the sha256 of its bytes, its epoch, and the work in it that lasts."""
-
-    shard: Sha256
-    sha256: Sha256
-    epoch: int = Field(ge=0)
-    work_keys: tuple[Sha256, ...] = Field(min_length=1)
 
 
 class Provenance(Record):
@@ -159,15 +83,6 @@ class QuarantineEntry(Record):
     detail: str
     text: str | None = None
     violations: tuple[str, ...] = ()
-
-
-class FileEntry(Record):
-    """A file of a published run, named relative to the manifest."""
-
-    name: str
-    sha256: Sha256
-    size: int = Field(ge=0)
-    records: int = Field(ge=0)
 
 
 class Counts(Record):

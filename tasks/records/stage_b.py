@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tasks.records.base import FileEntry, Record, Sha256
 from tasks.records.jsonl import to_line
 from tasks.records.photos import Label
-from tasks.records.stage_a import FileEntry, Record, Sha256
 
 
 class Ticket(Record):

@@ -1,4 +1,4 @@
-"""Work: what identifies the text of a photo, and shards of photos. Knows no engine, no prompt and no store."""
+"""Work: what is asked about, what identifies the answer, and shards of work items."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from tasks.records.photos import Photo
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything beside the photo that decides its text: prompt, checkpoint, adapters, settings."""
+    """Everything beside the photo or text that decides an answer: prompt, checkpoint, adapters, settings."""
 
     prompt: str
     checkpoint: str
     adapters: tuple[str, ...]
     settings: dict[str, object]
 
-    def work_key(self, photo_sha256: str) -> str:
-        """sha256 (64 hex digits) over the photo's bytes and everything else that decides its text."""
-        return hashlib.sha256(f"{self.digest}\0{photo_sha256}".encode()).hexdigest()
+    def work_key(self, sha256: str) -> str:
+        """sha256 (64 hex digits) over `sha256`, that of the photo or text, and everything else that decides the
+        answer."""
+        return hashlib.sha256(f"{self.digest}\0{sha256}".encode()).hexdigest()
 
     @cached_property
     def digest(self) -> str:
@@ -31,23 +32,37 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkItem:
-    """One photo to summarise, whatever groups it is in: its work key and one place where its bytes are.
+class Text:
+    """What a question without a photo is about. `key` names it in messages; `user` is its own part of the user text,
+    after what all questions of its kind share."""
 
-    `asked` is how many answers earlier runs had for it, of which today's grammar accepts none; usually there are none.
+    key: str
+    user: str
+
+    @property
+    def sha256(self) -> str:
+        """sha256 (64 hex digits) of the text in UTF-8."""
+        return hashlib.sha256(self.user.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One question: its work key, and what it is about. A photo is one item, whatever groups it is in.
+
+    `asked` is how many answers earlier runs had for it, of which today's rules accept none; usually there are none.
     """
 
     work_key: str
-    photo: Photo
+    about: Photo | Text
     asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Photos that are summarised together and kept as one object, named by the work in it.
+    """Work items that are asked together and kept as one object, named by the work in it.
 
-    `epoch` counts the runs that redid everything; of two outcomes for one photo the one of the later epoch counts.
-    `revision` is that of the rules because of which a photo of it is asked on, 0 if none is; within an epoch the
+    `epoch` counts the runs that redid everything; of two outcomes for one item the one of the later epoch counts.
+    `revision` is that of the rules because of which an item of it is asked on, 0 if none is; within an epoch the
     outcome of the later revision counts.
     """
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from tasks.ledger.groups import Entry, State
 from tasks.ledger.ledger import Ledger
 from tasks.records.errors import Unaccounted
-from tasks.records.outcomes import Outcome
+from tasks.records.outcomes import Answered, Outcome
 from tasks.records.photos import Group, Photo
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import Provenance, QuarantineEntry, StageARecord, Summarised
+from tasks.records.stage_a import Provenance, QuarantineEntry, StageARecord
 from tasks.records.work import Identity
 
 OutcomeOf = Callable[[str], Outcome | None]
@@ -46,7 +46,7 @@ def assemble(
         return Assembled(None, (), entry.lines)
     group = entry.group
     pairs = [(photo, outcome_for(group, photo, identity, outcome_of)) for photo in group.photos]
-    good = [(photo, outcome) for photo, outcome in pairs if isinstance(outcome, Summarised) and outcome.ok]
+    good = [(photo, outcome) for photo, outcome in pairs if isinstance(outcome, Answered) and outcome.ok]
     bad = [_quarantined(group, photo, outcome) for photo, outcome in pairs if not outcome.ok]
     if bad and not (partial and good):
         lost = len(bad) + len(entry.lines)
@@ -81,7 +81,7 @@ def outcome_for(group: Group, photo: Photo, identity: Identity, outcome_of: Outc
     return outcome
 
 
-def _provenance(group: Group, index: int, photo: Photo, outcome: Summarised) -> Provenance:
+def _provenance(group: Group, index: int, photo: Photo, outcome: Answered) -> Provenance:
     return Provenance(
         group_id=group.group_id,
         label=group.label,
@@ -106,7 +106,7 @@ def _provenance(group: Group, index: int, photo: Photo, outcome: Summarised) -> 
 
 
 def _quarantined(group: Group, photo: Photo, outcome: Outcome) -> QuarantineEntry:
-    answer = outcome if isinstance(outcome, Summarised) else None
+    answer = outcome if isinstance(outcome, Answered) else None
     return QuarantineEntry(
         kind="photo",
         mission=group.mission,

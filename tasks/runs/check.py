@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
+from tasks.records.base import FileEntry
 from tasks.records.errors import ManifestError, RecordError
 from tasks.records.jsonl import parse
-from tasks.records.stage_a import FileEntry, Latest, Provenance, QuarantineEntry, RunManifest, StageARecord
+from tasks.records.stage_a import Latest, Provenance, QuarantineEntry, RunManifest, StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 from tasks.runs.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, latest_key, records_name
-from tasks.runs.publish import derive_run_id
+from tasks.runs.manifest import derive_run_id
 from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
 
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from blocks.local_errors import translated
 from blocks.store import Store
+from tasks.records.base import FileEntry
 from tasks.records.jsonl import to_line
-from tasks.records.stage_a import FileEntry
 
 _BLOCK = 1 << 20
 

@@ -15,9 +15,9 @@ from pydantic import Field
 
 from blocks.errors import ObjectCorrupt, ObjectMissing
 from blocks.store import Store
+from tasks.records.base import Record, Sha256
 from tasks.records.errors import RecordError
 from tasks.records.jsonl import parse, to_line
-from tasks.records.stage_a import Record, Sha256
 from tasks.runs.keys import forced_key
 from tasks.runs.reuse import current_epoch
 
@@ -36,14 +36,14 @@ class Forced:
     again: bool
 
 
-def begin_forced(store: Store, mission: str, identity: str) -> Forced:
+def begin_forced(store: Store, folder: str, identity: str) -> Forced:
     """The forced run that has not ended, or a new one, noted now. Raises StoreError.
 
     Whoever calls holds the mission. A note that cannot be read, or that a later forced run has overtaken, counts for
     none.
     """
-    key = forced_key(mission, identity)
-    newest = current_epoch(store, mission, identity)
+    key = forced_key(folder, identity)
+    newest = current_epoch(store, folder, identity)
     note = _read(store, key)
     if note is not None and note.identity == identity and note.epoch >= newest:
         return Forced(note.epoch, store.uri_of(key), again=True)
@@ -51,9 +51,9 @@ def begin_forced(store: Store, mission: str, identity: str) -> Forced:
     return Forced(newest + 1, store.uri_of(key), again=False)
 
 
-def end_forced(store: Store, mission: str, identity: str) -> None:
+def end_forced(store: Store, folder: str, identity: str) -> None:
     """Let the next forced run begin anew. Raises StoreError."""
-    store.delete(forced_key(mission, identity))
+    store.delete(forced_key(folder, identity))
 
 
 def _read(store: Store, key: str) -> _Note | None:

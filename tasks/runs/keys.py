@@ -1,24 +1,25 @@
-"""Keys of everything that a run keeps, the same on disk and on S3. Knows names only.
+"""Keys of everything that a run keeps, the same on disk and on S3.
 
-stage_a/<mission>/shards/<shard_key>.jsonl
-stage_a/<mission>/index/<identity>/<epoch>-<shard_key>.json, or <epoch>.<revision>-<shard_key>.json
-stage_a/<mission>/forced/<identity>.json
-stage_a/<mission>/pieces/<piece>/order.json, receipts.json
+Runs of one kind that take over each other's work share a *folder* of the store: `stage_a/<mission>`, or `dense/<name>`.
+
+<folder>/shards/<shard_key>.jsonl
+<folder>/index/<identity>/<epoch>-<shard_key>.json, or <epoch>.<revision>-<shard_key>.json
+<folder>/forced/<identity>.json
+<folder>/pieces/<piece>/order.json, receipts.json
+<folder>/lock.json
+<folder>/runs/<run_id>/..., manifest.json
+
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
 stage_a/<mission>/pointers/<sequence>.json
-stage_a/<mission>/lock.json
 stage_b/<mission>/runs/<run_id>/tickets.jsonl, manifest.json
 """
 
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from tasks.records.errors import ManifestError
-
-Stage = Literal["stage_a", "stage_b"]
 
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.jsonl"
@@ -34,20 +35,30 @@ def records_name(mission: str) -> str:
     return f"{mission}_stage_a.jsonl"
 
 
-def shard_key(mission: str, shard: str) -> str:
+def stage_a_folder(mission: str) -> str:
+    """What all Stage-A runs of a mission share, without a trailing slash."""
+    return f"stage_a/{mission}"
+
+
+def stage_b_folder(mission: str) -> str:
+    """What all Stage-B runs of a mission share, without a trailing slash."""
+    return f"stage_b/{mission}"
+
+
+def shard_key(folder: str, shard: str) -> str:
     """Key of a shard object."""
-    return f"stage_a/{mission}/shards/{shard}.jsonl"
+    return f"{folder}/shards/{shard}.jsonl"
 
 
-def index_folder(mission: str, identity: str) -> str:
+def index_folder(folder: str, identity: str) -> str:
     """Prefix of the index objects of shards with one identity (64 hex digits), without a trailing slash."""
-    return f"stage_a/{mission}/index/{identity[:16]}"
+    return f"{folder}/index/{identity[:16]}"
 
 
-def index_key(mission: str, identity: str, epoch: int, revision: int, shard: str) -> str:
+def index_key(folder: str, identity: str, epoch: int, revision: int, shard: str) -> str:
     """Key of a shard's index object."""
     of = f"{epoch:06d}.{revision}" if revision else f"{epoch:06d}"
-    return f"{index_folder(mission, identity)}/{of}-{shard}.json"
+    return f"{index_folder(folder, identity)}/{of}-{shard}.json"
 
 
 def split_index_key(key: str) -> tuple[int, int, str] | None:
@@ -56,24 +67,24 @@ def split_index_key(key: str) -> tuple[int, int, str] | None:
     return None if match is None else (int(match["epoch"]), int(match["revision"] or 0), key)
 
 
-def forced_key(mission: str, identity: str) -> str:
+def forced_key(folder: str, identity: str) -> str:
     """Key of the note of a forced run; there until the run has ended."""
-    return f"stage_a/{mission}/forced/{identity[:16]}.json"
+    return f"{folder}/forced/{identity[:16]}.json"
 
 
-def piece_order_key(mission: str, piece: str) -> str:
+def piece_order_key(folder: str, piece: str) -> str:
     """Key of what a run asks of another process; there until the run has the receipts."""
-    return f"stage_a/{mission}/pieces/{piece}/order.json"
+    return f"{folder}/pieces/{piece}/order.json"
 
 
-def piece_receipts_key(mission: str, piece: str) -> str:
+def piece_receipts_key(folder: str, piece: str) -> str:
     """Key of what that process answers; gone together with the order."""
-    return f"stage_a/{mission}/pieces/{piece}/receipts.json"
+    return f"{folder}/pieces/{piece}/receipts.json"
 
 
-def run_folder(stage: Stage, mission: str, run_id: str) -> str:
+def run_folder(folder: str, run_id: str) -> str:
     """Prefix of a run's files, without a trailing slash."""
-    return f"{stage}/{mission}/runs/{run_id}"
+    return f"{folder}/runs/{run_id}"
 
 
 def latest_key(mission: str) -> str:
@@ -91,9 +102,9 @@ def pointer_key(mission: str, sequence: int) -> str:
     return f"{pointers_folder(mission)}/{sequence:09d}.json"
 
 
-def lock_key(mission: str) -> str:
-    """Key of the lock that a run holds on its mission; there only while one does."""
-    return f"stage_a/{mission}/lock.json"
+def lock_key(folder: str) -> str:
+    """Key of the lock that a run holds on its folder; there only while one does."""
+    return f"{folder}/lock.json"
 
 
 def split_manifest_uri(uri: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A lease on a mission, one object in the store: of two runs at one moment one works, the other waits or ends.
+"""A lease on a folder of the store, one object in it: of two runs at one moment one works, the other waits or ends.
 
 Knows the store and a monotonic clock; knows no run and compares no wall clocks. What is published is right without it:
 it saves double work and keeps `latest.json` moving forward.
@@ -44,21 +44,22 @@ class _Seen:
     lock: Lock | None
 
 
-class MissionLease:
-    """Holds a mission while its `with` block runs.
+class Lease:
+    """Holds a folder of the store while its `with` block runs.
 
-    `run` says for people whose run it is. Entering waits `wait_seconds` at most (0: not at all) for another holder and
-    then raises MissionBusy; it raises StoreError when the store refuses, or does not answer for `lease_seconds`. A
-    holder that has not beaten for `lease_seconds` while we watched is dead; one of this machine whose process is gone
-    is dead at once. All runs of a mission must have the same `lease_seconds`. `on_wait` gets a line when waiting
-    begins and then at most once a minute.
+    `of` says for people what is held, such as `mission X`, and `run` whose run it is. Entering waits `wait_seconds` at
+    most (0: not at all) for another holder and then raises MissionBusy; it raises StoreError when the store refuses, or
+    does not answer for `lease_seconds`. A holder that has not beaten for `lease_seconds` while we watched is dead; one
+    of this machine whose process is gone is dead at once. All runs of a folder must have the same `lease_seconds`.
+    `on_wait` gets a line when waiting begins and then at most once a minute.
     """
 
     def __init__(
         self,
         store: Store,
-        mission: str,
+        folder: str,
         *,
+        of: str,
         run: str,
         wait_seconds: float,
         lease_seconds: float = 30.0,
@@ -66,19 +67,19 @@ class MissionLease:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store, self._mission, self._key = store, mission, lock_key(mission)
+        self._store, self._of, self._key = store, of, lock_key(folder)
         self._run, self._wait_seconds, self._lease_seconds = run, wait_seconds, lease_seconds
         self._on_wait, self._clock, self._sleep = on_wait, clock, sleep
         self._beat_seconds = lease_seconds / 4
         self._one_beat = threading.Lock()
 
-    def __enter__(self) -> MissionLease:
+    def __enter__(self) -> Lease:
         self._mine = claim(secrets.token_hex(16), self._run)
         self._beaten = self._clock()
         self._taken: str | None = None
         self._stop = threading.Event()
         self._acquire()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{self._mission}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
         return self
 
@@ -97,14 +98,14 @@ class MissionLease:
 
     @property
     def lost(self) -> bool:
-        """Whether the mission is another's, or may be: no heartbeat reached the store for `lease_seconds`.
+        """Whether the folder is another's, or may be: no heartbeat reached the store for `lease_seconds`.
 
         The second ends when a heartbeat arrives and finds the lock still ours.
         """
         return self._taken is not None or self._clock() - self._beaten > self._lease_seconds
 
     def confirm(self) -> None:
-        """Make sure, right before publishing, that the mission is still ours, by one more heartbeat.
+        """Make sure, right before publishing, that the folder is still ours, by one more heartbeat.
 
         Raises Superseded if it is not, StoreError if the store does not say.
         """
@@ -112,7 +113,7 @@ class MissionLease:
             raise self._superseded()
 
     def watch(self) -> None:
-        """Make sure in mid-run, by one look, that the mission is still ours and that its store is still there.
+        """Make sure in mid-run, by one look, that the folder is still ours and that its store is still there.
 
         Raises Superseded, or ObjectMissing where the whole store is gone. A store that does not answer just now is left
         to whoever needs it.
@@ -149,9 +150,7 @@ class MissionLease:
                 if now >= deadline:
                     raise MissionBusy(self._busy(seen))
                 if self._on_wait is not None and now >= tell_at:
-                    self._on_wait(
-                        f"mission {self._mission} is held by {_who(seen)}; waiting up to {deadline - now:.0f} s more"
-                    )
+                    self._on_wait(f"{self._of} is held by {_who(seen)}; waiting up to {deadline - now:.0f} s more")
                     tell_at = now + _TELL
             # Uneven, so that many who wait do not all look at the same moment.
             self._sleep(min(min(1.0, self._lease_seconds / 10) * random.uniform(0.5, 1.0), deadline - now))
@@ -231,13 +230,13 @@ class MissionLease:
 
     def _superseded(self) -> Superseded:
         return Superseded(
-            f"mission {self._mission} was taken over while this run did not answer: {self._taken} "
+            f"{self._of} was taken over while this run did not answer: {self._taken} "
             f"[{self._uri}]; this run publishes nothing: let the newer run end, or run again"
         )
 
     def _busy(self, seen: _Seen) -> str:
         return (
-            f"mission {self._mission} is held by {_who(seen)} [{self._uri}], and we waited {self._wait_seconds:g} s: "
+            f"{self._of} is held by {_who(seen)} [{self._uri}], and we waited {self._wait_seconds:g} s: "
             f"wait until it ends, stop that run, or raise publishing.wait_seconds (to more than "
             f"{self._lease_seconds:g} if that run was killed on another machine)"
         )

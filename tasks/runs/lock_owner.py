@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.records.stage_a import Record
+from tasks.records.base import Record
 
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19

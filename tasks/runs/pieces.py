@@ -1,7 +1,7 @@
-"""Pieces: photos of a run that another process summarises, and its receipts, both through the store. Knows no engine.
+"""Pieces: work items of a run that another process asks about, and its receipts, both through the store.
 
 A run writes an order, whoever takes it answers with the receipts of the shards that it wrote. Both are forgotten once
-the run has read the answer; what was summarised stays in the shards, so that nothing is lost with them.
+the run has read the answer; what was answered stays in the shards, so that nothing is lost with them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from blocks.store import Store
-from configs.stage_a import StageAConfig
 from tasks.records.errors import RecordError
 from tasks.records.work import Identity, WorkItem
 from tasks.runs.keys import piece_order_key, piece_receipts_key
@@ -24,32 +23,32 @@ from tasks.runs.shards import Receipt
 
 @dataclass(frozen=True)
 class Piece:
-    """Work of one run for one process: its configuration, what its texts have in common, and the photos.
+    """Work of one run for one process: the kind of question, the run's configuration, what its texts have in common,
+    and the items.
 
-    `revision` is that of the rules by which the run judges its texts.
+    `config` is the run's as plain JSON, without secrets, which stay where they are. `revision` is that of the rules by
+    which the run judges its texts.
     """
 
-    config: StageAConfig
+    kind: str
+    config: dict[str, Any]
     identity: Identity
     epoch: int
     revision: int
     items: tuple[WorkItem, ...]
 
 
-def write_piece(store: Store, piece: Piece) -> str:
-    """Write an order and give its name, the sha256 of what it says. Raises StoreError.
-
-    The configuration must be without secrets, which stay where they are.
-    """
+def write_piece(store: Store, folder: str, piece: Piece) -> str:
+    """Write an order and give its name, the sha256 of what it says. Raises StoreError."""
     data = _adapter(Piece).dump_json(piece)
     name = hashlib.sha256(data).hexdigest()
-    store.write(piece_order_key(piece.config.mission, name), data)
+    store.write(piece_order_key(folder, name), data)
     return name
 
 
-def read_piece(store: Store, mission: str, name: str) -> Piece:
+def read_piece(store: Store, folder: str, name: str) -> Piece:
     """The piece of that name. Raises RecordError if it is not what was written, or StoreError."""
-    key = piece_order_key(mission, name)
+    key = piece_order_key(folder, name)
     data = store.read(key)
     if hashlib.sha256(data).hexdigest() != name:
         raise RecordError(f"{store.uri_of(key)} was changed since it was written; start the run again")
@@ -57,21 +56,21 @@ def read_piece(store: Store, mission: str, name: str) -> Piece:
     return piece
 
 
-def write_receipts(store: Store, mission: str, name: str, receipts: Sequence[Receipt]) -> None:
+def write_receipts(store: Store, folder: str, name: str, receipts: Sequence[Receipt]) -> None:
     """Answer an order. Raises StoreError."""
-    store.write(piece_receipts_key(mission, name), _adapter(tuple[Receipt, ...]).dump_json(tuple(receipts)))
+    store.write(piece_receipts_key(folder, name), _adapter(tuple[Receipt, ...]).dump_json(tuple(receipts)))
 
 
-def read_receipts(store: Store, mission: str, name: str) -> list[Receipt]:
+def read_receipts(store: Store, folder: str, name: str) -> list[Receipt]:
     """The answer to an order. Raises RecordError, ObjectMissing if there is none, or StoreError."""
-    key = piece_receipts_key(mission, name)
+    key = piece_receipts_key(folder, name)
     return list(_parse(tuple[Receipt, ...], store.read(key), store.uri_of(key)))
 
 
-def forget_piece(store: Store, mission: str, name: str) -> None:
+def forget_piece(store: Store, folder: str, name: str) -> None:
     """Delete order and answer. Raises StoreError."""
-    store.delete(piece_order_key(mission, name))
-    store.delete(piece_receipts_key(mission, name))
+    store.delete(piece_order_key(folder, name))
+    store.delete(piece_receipts_key(folder, name))
 
 
 def _parse(kind: Any, data: bytes, uri: str) -> Any:

@@ -18,7 +18,7 @@ from tasks.records.errors import OutputError, RecordError, Superseded
 from tasks.records.jsonl import parse, to_line
 from tasks.records.stage_a import Latest
 from tasks.runs.check import read_manifest
-from tasks.runs.keys import MANIFEST, latest_key, pointer_key, pointers_folder, run_folder
+from tasks.runs.keys import MANIFEST, latest_key, pointer_key, pointers_folder, run_folder, stage_a_folder
 from tasks.runs.publish import Published
 
 _UNREADABLE = (ObjectMissing, ObjectCorrupt, RecordError)
@@ -155,7 +155,7 @@ def _is_newer(store: Store, moved: Latest, told: Latest | None) -> bool:
 
 
 def _manifests(store: Store, mission: str) -> Iterator[ObjectInfo]:
-    runs = run_folder("stage_a", mission, "")
+    runs = run_folder(stage_a_folder(mission), "")
     return (info for info in store.list(runs) if info.key.endswith(f"/{MANIFEST}"))
 
 

@@ -6,27 +6,20 @@ place, byte for byte; publishing it again changes nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
-from blocks.errors import ObjectMissing
 from blocks.store import Store
 from configs.parts import PublishingConfig
 from tasks.ledger.groups import State
 from tasks.ledger.ledger import Ledger
 from tasks.records.errors import TooMuchQuarantined
-from tasks.records.jsonl import to_line
 from tasks.records.stage_a import Counts, RunManifest
 from tasks.records.work import Identity
 from tasks.runs.assemble import assemble
 from tasks.runs.files import JsonlWriter, LocalFile
-from tasks.runs.keys import MANIFEST, PROVENANCE, QUARANTINE, records_name, run_folder
-
-VERSIONED = ("fieldcheck", "pillow", "peft", "tokenizers", "torch", "torchvision", "transformers")
-"""Packages that can change a text; their versions are in the manifest."""
+from tasks.runs.keys import PROVENANCE, QUARANTINE, records_name, run_folder, stage_a_folder
+from tasks.runs.manifest import put_run, versions, with_run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +70,21 @@ def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], N
     """
     files, counts = _write_files(run, ledger)
     manifest = _manifest(run, counts, files)
-    folder = run_folder("stage_a", run.mission, manifest.run_id)
-    key = f"{folder}/{MANIFEST}"
-    data = to_line(manifest)
+    folder = stage_a_folder(run.mission)
     confirm()
     limit = run.config.max_quarantine_fraction
     if counts.groups_quarantined > limit * counts.groups:
-        next(file for file in files if file.entry.name == QUARANTINE).put(store, folder)
+        place = run_folder(folder, manifest.run_id)
+        next(file for file in files if file.entry.name == QUARANTINE).put(store, place)
         raise TooMuchQuarantined(
             f"{counts.groups_quarantined} of {counts.groups} groups are quarantined, more than the fraction of "
             f"{limit:g} that a run may lose; nothing is published and the mission's pointer stays; look at "
-            f"{store.uri_of(f'{folder}/{QUARANTINE}')}, mend what it names and run again, or raise "
+            f"{store.uri_of(f'{place}/{QUARANTINE}')}, mend what it names and run again, or raise "
             "publishing.max_quarantine_fraction",
-            f"{folder}/{QUARANTINE}",
+            f"{place}/{QUARANTINE}",
         )
-    # Every file is looked at, also when the manifest is there: a run that was damaged is made whole.
-    put = [file.put(store, folder) for file in files]
-    fresh = any(put) or not is_there(store, key, data)
-    if fresh:
-        store.write(key, data)
-    return Published(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), manifest, fresh)
-
-
-def derive_run_id(manifest: RunManifest) -> str:
-    """The id that a manifest's content gives: 16 hex digits of the sha256 of the manifest without an id."""
-    return hashlib.sha256(to_line(manifest.model_copy(update={"run_id": ""}))).hexdigest()[:16]
+    put = put_run(store, folder, manifest.run_id, manifest, files)
+    return Published(put.uri, put.key, put.sha256, manifest, put.fresh)
 
 
 def _write_files(run: RunInput, ledger: Ledger) -> tuple[list[LocalFile], Counts]:
@@ -151,21 +134,4 @@ def _manifest(run: RunInput, counts: Counts, files: Sequence[LocalFile]) -> RunM
         counts=counts,
         files=tuple(file.entry for file in files),
     )
-    return manifest.model_copy(update={"run_id": derive_run_id(manifest)})
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that can change a text, as far as they are installed."""
-    found: dict[str, str] = {}
-    for name in VERSIONED:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def is_there(store: Store, key: str, data: bytes) -> bool:
-    """Whether an object is in the store, byte for byte."""
-    try:
-        return store.read(key) == data
-    except ObjectMissing:
-        return False
+    return with_run_id(manifest)

@@ -1,4 +1,4 @@
-"""Take over what earlier runs of the mission know: by work key, whatever shard or group it was in. Knows no engine."""
+"""Take over what earlier runs know: by work key, whatever shard it was in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from tasks.common.prefetch import prefetch
 from tasks.ledger.works import Works
 from tasks.records.errors import RecordError
 from tasks.records.jsonl import parse
-from tasks.records.outcomes import Judge, Outcome, Unfinished, outdated
-from tasks.records.stage_a import ShardIndex
+from tasks.records.outcomes import Answered, Judge, Outcome, ShardIndex, Unfinished, outdated
 from tasks.runs.keys import index_folder, shard_key, split_index_key
 from tasks.runs.shards import read_shard
 
@@ -22,14 +21,14 @@ _READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """Photos whose outcome was taken over, the shards that these came from, and shards that are damaged: their photos
-    are inferred again.
+    """Items whose outcome was taken over, the shards that these came from, and shards that are damaged: their items are
+    asked about again.
 
-    Of the photos, `refused` ones were accepted by an earlier run and break a rule of today; `unfinished` ones do too,
+    Of the items, `refused` ones were accepted by an earlier run and break a rule of today; `unfinished` ones do too,
     and are not among them: they are to be asked on.
     """
 
-    photos: int
+    items: int
     shards: int
     damaged: tuple[str, ...]
     refused: int = 0
@@ -38,31 +37,42 @@ class Reused:
 
 @dataclass(slots=True)
 class _Judged:
-    """The judge of stored outcomes, and how many photos it judged otherwise than the run that stored them."""
+    """The judge of stored outcomes, their record, and how many of them it judged otherwise than they were stored."""
 
     judge: Judge
+    record: type[Answered]
     refused: int = 0
     unfinished: int = 0
 
 
-def reuse(store: Store, mission: str, identity: str, works: Works, judge: Judge, *, epoch: int | None = None) -> Reused:
+def reuse(
+    store: Store,
+    folder: str,
+    identity: str,
+    works: Works,
+    judge: Judge,
+    *,
+    record: type[Answered] = Answered,
+    epoch: int | None = None,
+) -> Reused:
     """Answer the ledger's work from the shards that earlier runs wrote under the same identity, or from those of one
     `epoch` alone.
 
-    Of two shards with one photo, that of the later epoch counts, of one epoch that of the later revision, and of one
+    Of two shards with one item, that of the later epoch counts, of one epoch that of the later revision, and of one
     revision that with the smaller name: the same store gives the same texts. `judge` has the last word on each outcome.
-    Lists only the index objects of this mission and identity. Raises StoreError when the store itself fails.
+    `record` is what is kept of an answer. Lists only the index objects of this folder and identity. Raises StoreError
+    when the store itself fails.
     """
-    names = [name for name in _names(store, mission, identity) if epoch is None or name[0] == epoch]
+    names = [name for name in _names(store, folder, identity) if epoch is None or name[0] == epoch]
     damaged: dict[int, str] = {}
     passed: set[int] = set()
     used: set[int] = set()
-    judged = _Judged(judge)
+    judged = _Judged(judge, record)
     with ThreadPoolExecutor(_READERS, thread_name_prefix="reuse") as pool:
         while True:
             usable = [(n, name) for n, (*_, name) in enumerate(names) if n not in damaged and n not in passed]
             claimed = list(_claim(pool, store, usable, works, damaged))
-            lacking = dict(_answer(pool, store, mission, claimed, works, judged))
+            lacking = dict(_answer(pool, store, folder, claimed, works, judged))
             used.update(number for number, _, _ in claimed)
             # What such a shard held may be in another one that was passed over for it.
             if not lacking:
@@ -70,18 +80,17 @@ def reuse(store: Store, mission: str, identity: str, works: Works, judge: Judge,
             passed |= lacking.keys()
             damaged.update((number, uri) for number, uri in lacking.items() if uri is not None)
             used -= damaged.keys()
-    photos = works.count(answered=True)
-    return Reused(photos, len(used), tuple(damaged.values()), judged.refused, judged.unfinished)
+    return Reused(works.count(answered=True), len(used), tuple(damaged.values()), judged.refused, judged.unfinished)
 
 
-def current_epoch(store: Store, mission: str, identity: str) -> int:
+def current_epoch(store: Store, folder: str, identity: str) -> int:
     """The newest epoch in the store; 0 if nothing was ever redone. Raises StoreError."""
-    return max((epoch for epoch, *_ in _names(store, mission, identity)), default=0)
+    return max((epoch for epoch, *_ in _names(store, folder, identity)), default=0)
 
 
-def _names(store: Store, mission: str, identity: str) -> list[tuple[int, int, str]]:
+def _names(store: Store, folder: str, identity: str) -> list[tuple[int, int, str]]:
     """Epoch, revision and key of every index object, those that count first."""
-    found = (split_index_key(info.key) for info in store.list(index_folder(mission, identity) + "/"))
+    found = (split_index_key(info.key) for info in store.list(index_folder(folder, identity) + "/"))
     return sorted((name for name in found if name is not None), key=lambda name: (-name[0], -name[1], name[2]))
 
 
@@ -112,7 +121,7 @@ def _claim(
 def _answer(
     pool: ThreadPoolExecutor,
     store: Store,
-    mission: str,
+    folder: str,
     claimed: Iterable[tuple[int, str, str]],
     works: Works,
     judged: _Judged,
@@ -122,9 +131,9 @@ def _answer(
 
     def look(named: tuple[int, str, str]) -> tuple[int, str, list[Outcome] | None]:
         number, shard, sha256 = named
-        key = shard_key(mission, shard)
+        key = shard_key(folder, shard)
         try:
-            return number, store.uri_of(key), read_shard(store, key, sha256)
+            return number, store.uri_of(key), read_shard(store, key, sha256, judged.record)
         except (RecordError, ObjectMissing, ObjectCorrupt):
             return number, store.uri_of(key), None
 

@@ -19,6 +19,7 @@ from blocks.errors import StoreError, StoreGivenUp
 from blocks.store import Store
 from blocks.stores import open_store
 from configs.missions import known_missions
+from configs.parts import LeaseConfig
 from configs.stage_a import StageAConfig, split_quarantine_uri
 from configs.stores import S3Options
 from tasks.common.retry import RETRIED
@@ -29,8 +30,8 @@ from tasks.records.stage_a import Latest, QuarantineEntry, RunManifest
 from tasks.records.stage_b import StageBManifest
 from tasks.runs.check import check_run, read_quarantine, read_records
 from tasks.runs.forced import end_forced
-from tasks.runs.keys import split_manifest_uri
-from tasks.runs.lease import MissionLease
+from tasks.runs.keys import split_manifest_uri, stage_a_folder, stage_b_folder
+from tasks.runs.lease import Lease
 from tasks.runs.pointer import look, point_to
 from tasks.runs.publish import Published, Validated, publish
 from tasks.runs.report import quarantine_rows, run_markdown, safe
@@ -45,52 +46,62 @@ _LEFT_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A mission that is ours for now: `confirm` raises Superseded once it is not, and so does `watch`, which only
-    looks; `latest` is what the mission's pointer was when we took it."""
+    """A folder of the store that is ours for now: `confirm` raises Superseded once it is not, and so does `watch`,
+    which only looks."""
 
     confirm: Callable[[], None]
     watch: Callable[[], None]
-    latest: Latest | None
 
 
 @contextmanager
-def holding_mission(config: StageAConfig) -> Iterator[Held]:
-    """Keep other runs of the mission out while the block runs; wait for one that is under way.
+def holding(store: str, s3: S3Options, lease: LeaseConfig, folder: str, of: str) -> Iterator[Held]:
+    """Keep other runs out of a folder while the block runs; wait for one that is under way. `of` says for people what
+    is held, such as `mission X`.
 
     Raises MissionBusy when the wait is over, and StoreError: a store that takes no objects is found out here and not
     after an hour on the GPU.
     """
-    log = get_run_logger()
-    store = open_store(config.store, config.s3)
-    store.check(write=True)
+    kept = open_store(store, s3)
+    kept.check(write=True)
     # A heartbeat that is tried for minutes could land on a new holder's lock.
-    most = config.publishing.lease_seconds / 4
+    most = lease.lease_seconds / 4
     hasty = {
-        "deadline": min(most, config.s3.deadline),
-        "connect_timeout": min(most, config.s3.connect_timeout),
-        "read_timeout": min(most, config.s3.read_timeout),
+        "deadline": min(most, s3.deadline),
+        "connect_timeout": min(most, s3.connect_timeout),
+        "read_timeout": min(most, s3.read_timeout),
         "max_attempts": 1,
     }
-    with MissionLease(
-        open_store(config.store, config.s3.model_copy(update=hasty)),
-        config.mission,
+    with Lease(
+        open_store(store, s3.model_copy(update=hasty)),
+        folder,
+        of=of,
         run=str(flow_run.name or ""),
-        wait_seconds=config.publishing.wait_seconds,
-        lease_seconds=config.publishing.lease_seconds,
-        on_wait=log.info,
-    ) as lease:
-        _sweep(store, config.mission)
+        wait_seconds=lease.wait_seconds,
+        lease_seconds=lease.lease_seconds,
+        on_wait=get_run_logger().info,
+    ) as held:
+        _sweep(kept, folder)
+        yield Held(partial(_confirm, held, s3.deadline), held.watch)
+
+
+@contextmanager
+def holding_mission(config: StageAConfig) -> Iterator[tuple[Held, Latest | None]]:
+    """Hold a mission, and what its pointer was when it was taken. Raises what `holding` does."""
+    of = f"mission {config.mission}"
+    with holding(config.store, config.s3, config.publishing, stage_a_folder(config.mission), of) as held:
+        store = open_store(config.store, config.s3)
+        _sweep(store, stage_b_folder(config.mission))
         pointer = look(store, config.mission)
         if pointer.fault is not None:
-            log.warning("%s: this run sets it right", pointer.fault)
-        yield Held(partial(_confirm, lease, config.s3.deadline), lease.watch, pointer.latest)
+            get_run_logger().warning("%s: this run sets it right", pointer.fault)
+        yield held, pointer.latest
 
 
-def _sweep(store: Store, mission: str) -> None:
-    """Remove what writers that were killed more than a day ago left of the mission. The mission is ours, but not each
-    of its writers is a run: somebody copies it, or checks it."""
+def _sweep(store: Store, folder: str) -> None:
+    """Remove what writers that were killed more than a day ago left of a folder. It is ours, but not each of its
+    writers is a run: somebody copies it, or checks it."""
     try:
-        swept = sum(store.sweep(f"{stage}/{mission}", _LEFT_SECONDS) for stage in ("stage_a", "stage_b"))
+        swept = store.sweep(folder, _LEFT_SECONDS)
     except StoreError as error:
         get_run_logger().info("what killed writers left is not swept: %s", error)
     else:
@@ -98,7 +109,7 @@ def _sweep(store: Store, mission: str) -> None:
             get_run_logger().info("removed %d unfinished files of writers that were killed", swept)
 
 
-def _confirm(lease: MissionLease, deadline: float) -> None:
+def _confirm(lease: Lease, deadline: float) -> None:
     """`lease.confirm`, for as long as any other operation on the store is tried."""
     give_up_at = time.monotonic() + deadline
     while True:
@@ -128,8 +139,11 @@ def carry_over_run(config: StageAConfig, ledger: Ledger) -> Carried:
 
 
 @task(name="publish-run", cache_policy=NO_CACHE, **RETRIED)
-def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held) -> Published:
-    """Write the run and move the mission's pointer. Raises TooMuchQuarantined, Superseded or StoreError."""
+def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held, latest: Latest | None) -> Published:
+    """Write the run and move the mission's pointer, which was `latest` when the mission was taken.
+
+    Raises TooMuchQuarantined, Superseded or StoreError.
+    """
     log = get_run_logger()
     store = open_store(config.store, config.s3)
     try:
@@ -137,28 +151,28 @@ def publish_run(config: StageAConfig, run: Validated, ledger: Ledger, held: Held
     except TooMuchQuarantined as error:
         if config.force:
             # It did its work, and this is what came of it.
-            end_forced(store, config.mission, run.input.identity.digest)
+            end_forced(store, stage_a_folder(config.mission), run.input.identity.digest)
         with store.open(error.quarantine) as stream:
             lines = read_lines(QuarantineEntry, stream, store.uri_of(error.quarantine))
             _show_quarantine(config.mission, (entry for _, entry in lines), "a refused run")
         raise
-    latest = point_to(store, published, held.latest, held.confirm)
+    moved = point_to(store, published, latest, held.confirm)
     log.info(
         "%s %s, number %d of the mission",
         "published" if published.fresh else "unchanged:",
         published.uri,
-        latest.sequence,
+        moved.sequence,
     )
     return published
 
 
 @task(name="end-forced", cache_policy=NO_CACHE, **RETRIED)
-def end_forced_run(config: StageAConfig, run: Validated) -> None:
+def end_forced_run(store: str, s3: S3Options, folder: str, identity: str) -> None:
     """Let the next forced run begin anew: the very last step, so that one that is killed before it goes on.
 
     Raises StoreError.
     """
-    end_forced(open_store(config.store, config.s3), config.mission, run.input.identity.digest)
+    end_forced(open_store(store, s3), folder, identity)
 
 
 @task(name="report-run", cache_policy=NO_CACHE, **RETRIED)

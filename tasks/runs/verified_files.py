@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from blocks.errors import ObjectMissing
 from blocks.store import Store
+from tasks.records.base import FileEntry
 from tasks.records.errors import ManifestError
 from tasks.records.jsonl import parse, read_lines, to_line
-from tasks.records.stage_a import FileEntry
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 ManifestT = TypeVar("ManifestT", bound=BaseModel)

@@ -34,7 +34,7 @@ ladder might have been, and what earlier runs know is not what this one would wr
 
 GRAMMAR_REVISION = 2
 """No part of the work key: raise it when a text that was accepted is refused. What earlier runs know is then judged
-again, see `tasks.summaries.judge`.
+again, see `tasks.work.kind`.
 
 2: U+FFFD, format and unassigned characters, spaces other than the ASCII one, variant signs, descriptions that look
 equal.

@@ -1,4 +1,4 @@
-"""The retry ladder: how a photo is asked again when its summary breaks the grammar. Knows no photo."""
+"""The retry ladder: how a photo is asked again when its summary breaks the grammar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from configs.parts import GenerationConfig, LadderConfig
 from tasks.engines.protocol import Decoding
 
 
-def first_rung(generation: GenerationConfig) -> Decoding:
+def first_decoding(generation: GenerationConfig) -> Decoding:
     """How every photo is asked first."""
     return Decoding(
         max_new_tokens=generation.max_new_tokens,
@@ -16,13 +16,8 @@ def first_rung(generation: GenerationConfig) -> Decoding:
     )
 
 
-def count_rungs(ladder: LadderConfig) -> int:
-    """How often a photo is asked at most."""
-    return 1 + len(ladder.temperatures)
-
-
-def rungs(generation: GenerationConfig, ladder: LadderConfig) -> list[Decoding]:
-    """How a photo is asked, first and then again, one rung after the other, until its summary is good.
+def decodings(generation: GenerationConfig, ladder: LadderConfig) -> tuple[Decoding, ...]:
+    """How a photo is asked, first and then again, one rung of the ladder after the other, until its summary is good.
 
     Each rung above temperature 0 samples with a seed of its own, so that a rerun climbs the same ladder.
     """
@@ -36,4 +31,4 @@ def rungs(generation: GenerationConfig, ladder: LadderConfig) -> list[Decoding]:
         )
         for index, temperature in enumerate(ladder.temperatures, start=1)
     ]
-    return [first_rung(generation), *again]
+    return (first_decoding(generation), *again)

@@ -13,8 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.ledger.groups import Groups, State
 from tasks.records.errors import InputError
-from tasks.records.outcomes import Outcome
-from tasks.records.stage_a import Summarised
+from tasks.records.outcomes import Answered, Outcome
 from tasks.records.work import Identity
 
 UNLABELLED = "未标注"
@@ -65,7 +64,7 @@ def score(
             if photo.name not in expected:
                 continue
             outcome = outcome_of(identity.work_key(photo.sha256))
-            text = outcome.text if isinstance(outcome, Summarised) else ""
+            text = outcome.text if isinstance(outcome, Answered) else ""
             answered += 1
             if text == expected[photo.name]:
                 exact += 1

@@ -13,7 +13,7 @@ from tasks.records.stage_a import StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket
 from tasks.runs.check import check_run, read_manifest, read_records
 from tasks.runs.files import JsonlWriter
-from tasks.runs.keys import MANIFEST, TICKETS, run_folder
+from tasks.runs.keys import MANIFEST, TICKETS, run_folder, stage_b_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def find_ingested(target: Store, mission: str, digest: str) -> Ingested | None:
 
     Raises StoreError.
     """
-    key = f"{run_folder('stage_b', mission, digest[:16])}/{MANIFEST}"
+    key = f"{run_folder(stage_b_folder(mission), digest[:16])}/{MANIFEST}"
     try:
         checked = check_run(target, key)
     except (ObjectMissing, ObjectCorrupt, OutputError):
@@ -68,7 +68,7 @@ def ingest(source: Store, key: str, target: Store, expected: str | None = None) 
     """
     manifest, digest = read_manifest(source, key, expected)
     run_id = digest[:16]
-    folder = run_folder("stage_b", manifest.mission, run_id)
+    folder = run_folder(stage_b_folder(manifest.mission), run_id)
     writer = JsonlWriter(TICKETS)
     for line, record in read_records(source, key, manifest):
         writer.write([ticket(record, line)])

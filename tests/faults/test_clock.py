@@ -14,6 +14,7 @@ from blocks.local_store import LocalStore
 from blocks.stores import open_store
 from configs.stores import S3Options
 from tasks.runs.keys import latest_key, lock_key
+from tests.builders import FOLDER
 from tests.faults import child
 from tests.faults.conftest import PHOTOS
 from tests.faults.runs import LOST, MISSION, SHARD, Launcher, check_all, published, sequence
@@ -47,7 +48,7 @@ def test_a_jump_in_mid_run_changes_no_byte(
     assert 0 < run.summary["seconds"] < run.seconds
     assert published(store) == reference
     assert sequence(store) == 1
-    assert store.stat(lock_key(MISSION)) is None
+    assert store.stat(lock_key(FOLDER)) is None
 
 
 @pytest.mark.slow
@@ -72,7 +73,7 @@ def test_an_s3_server_that_does_not_believe_the_clock_is_told_of_in_a_line(
     assert again.wait() == 0, again.stderr
     assert {key: data for key, data in reference.items() if key.startswith("stage_a/")} == published(store)
     assert len(set(run.inferred) & set(again.inferred)) <= LOST
-    assert store.stat(lock_key(MISSION)) is None
+    assert store.stat(lock_key(FOLDER)) is None
 
 
 @pytest.mark.slow

@@ -12,8 +12,9 @@ from blocks.store import Store
 from blocks.stores import open_store
 from configs.stores import S3Options
 from tasks.runs.keys import lock_key
+from tests.builders import FOLDER
 from tests.faults.conftest import PHOTOS
-from tests.faults.runs import MISSION, Launcher, Run, check_all, published, sequence
+from tests.faults.runs import Launcher, Run, check_all, published, sequence
 from tests.servers import S3Server
 
 KINDS = ("local", "moto", "rclone")
@@ -62,7 +63,7 @@ def check_one_run(place: Place, reference: Mapping[str, bytes]) -> None:
     assert stage_a_of(published(place.store)) == stage_a_of(reference)
     assert sorted(checked.stage for checked in check_all(place.store)) == ["stage_a", "stage_b"]
     assert sequence(place.store) == 1
-    assert place.store.stat(lock_key(MISSION)) is None
+    assert place.store.stat(lock_key(FOLDER)) is None
 
 
 def race(launcher: Launcher, place: Place, reference: Mapping[str, bytes]) -> None:

@@ -36,8 +36,8 @@ from tasks.records.errors import (
     TooMuchQuarantined,
 )
 from tasks.runs.check import check_run
-from tasks.runs.keys import latest_key, records_name, split_manifest_uri
-from tasks.runs.lease import MissionLease
+from tasks.runs.keys import latest_key, records_name, split_manifest_uri, stage_a_folder
+from tasks.runs.lease import Lease
 from tests.demo import Demo
 from tests.flows.conftest import MISSION, run_files
 from tests.servers import S3Server
@@ -391,7 +391,7 @@ def test_changed_settings_infer_anew_and_changed_speed_does_not(
 def test_a_mission_that_another_run_holds_is_busy(given: dict[str, Any], tmp_path: Path) -> None:
     busy = {**given, "publishing": PublishingConfig(wait_seconds=0)}
     with (
-        MissionLease(LocalStore(tmp_path), MISSION, run="the night's run", wait_seconds=0),
+        Lease(LocalStore(tmp_path), stage_a_folder(MISSION), of="the mission", run="the night's run", wait_seconds=0),
         pytest.raises(MissionBusy, match="the night's run"),
     ):
         stage_a(**busy, store=str(tmp_path))
@@ -448,7 +448,7 @@ def test_the_ui_has_a_graph_and_readable_artifacts(given: dict[str, Any], tmp_pa
     runs, artifacts = asyncio.run(look())
     by_task = {run.name.split("-")[0]: run for run in runs}
     assert "gpu" in by_task["infer"].tags
-    assert by_task["plan"].task_inputs["report"], "the plan depends on the verified inputs in the run graph"
+    assert by_task["plan"].task_inputs["after"], "the plan depends on the verified inputs in the run graph"
     assert r"QC\-20260310\-0011" in artifacts["stage-a-air-baffle"]
     table = json.loads(artifacts["stage-a-air-baffle-quarantine"])
     assert {row["reason"] for row in table} == {"truncated_image", "photo_rejected", "empty_group"}

@@ -11,30 +11,35 @@ from typing import Any
 import pytest
 
 from tasks.dense.check import DENSE
+from tasks.dense.keys import captions_folder
 from tasks.runs import keys
-from tests.builders import MISSION, sha
+from tests.builders import FOLDER, MISSION, sha
 
 RUNBOOK = Path(__file__).parents[2] / "infra" / "README.md"
 DIGEST = sha("x")
-RUN = keys.run_folder("stage_a", MISSION, DIGEST[:16])
+RUN = keys.run_folder(FOLDER, DIGEST[:16])
 
 PUBLISHED = [
     *(f"{RUN}/{name}" for name in (keys.records_name(MISSION), keys.PROVENANCE, keys.QUARANTINE, keys.MANIFEST)),
-    *(f"{keys.run_folder('stage_b', MISSION, DIGEST[:16])}/{name}" for name in (keys.TICKETS, keys.MANIFEST)),
+    *(f"{keys.run_folder(keys.stage_b_folder(MISSION), DIGEST[:16])}/{name}" for name in (keys.TICKETS, keys.MANIFEST)),
     keys.latest_key(MISSION),
     f"{DENSE}/照片/runs/{DIGEST[:16]}/{keys.MANIFEST}",
 ]
+FOLDERS = (FOLDER, captions_folder("照片"))
 FORGOTTEN = [
-    keys.lock_key(MISSION),
-    keys.forced_key(MISSION, DIGEST),
-    keys.piece_order_key(MISSION, DIGEST),
-    keys.piece_receipts_key(MISSION, DIGEST),
+    key
+    for folder in FOLDERS
+    for key in (
+        keys.lock_key(folder),
+        keys.forced_key(folder, DIGEST),
+        keys.piece_order_key(folder, DIGEST),
+        keys.piece_receipts_key(folder, DIGEST),
+    )
 ]
 KEPT = [
-    keys.shard_key(MISSION, DIGEST),
-    keys.index_key(MISSION, DIGEST, 0, 0, DIGEST),
+    *(keys.shard_key(folder, DIGEST) for folder in FOLDERS),
+    *(keys.index_key(folder, DIGEST, 0, 0, DIGEST) for folder in FOLDERS),
     keys.pointer_key(MISSION, 1),
-    f"{DENSE}/照片/captions/{DIGEST}.json",
 ]
 WRITTEN = [*PUBLISHED, *FORGOTTEN, *KEPT]
 PHOTO = f"photos/{MISSION}/QC-1/img1.jpg"

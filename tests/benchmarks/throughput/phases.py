@@ -28,7 +28,7 @@ FLOW = {
         "publish_run": "publish",
         "report_run": "report",
     },
-    "flows.fleet": {"infer_shard": "infer"},
+    "flows.devices": {"infer_shard": "infer"},
 }
 """The steps of Stage-A by their names in the modules that call them."""
 

@@ -12,15 +12,15 @@ import pytest
 
 from blocks.local_store import LocalStore
 from tasks.dense.check import check_captions
-from tasks.dense.infer import Seen
 from tasks.dense.keys import CAPTIONS, REJECTED, caption_run_folder
-from tasks.dense.publish import PublishedCaptions, derive_caption_run_id, publish_captions
+from tasks.dense.publish import PublishedCaptions, publish_captions
 from tasks.records.errors import ManifestError, OutputError, PhotoError
 from tasks.records.jsonl import to_line
 from tasks.records.photos import Photo
 from tasks.records.reasons import Reason
 from tasks.runs.keys import MANIFEST, PROVENANCE
-from tests.tasks.dense.test_publish import BOX, IDENTITY, put
+from tasks.runs.manifest import derive_run_id
+from tests.tasks.dense.test_publish import BOX, IDENTITY, captioned, make_ledger
 
 
 @pytest.fixture
@@ -31,18 +31,15 @@ def store(tmp_path: Path) -> LocalStore:
 @pytest.fixture
 def published(store: LocalStore) -> PublishedCaptions:
     """Two captioned photos, an empty one, one whose answer broke a rule between them, and one that was not read."""
-    return publish_captions(
-        store,
-        "set",
-        IDENTITY,
-        [
-            put(store, "a/img1.jpg", BOX),
-            put(store, "a/img2.jpg", None, ("not_json: it ends early",)),
-            put(store, "a/img3.jpg", {}),
-            Seen(Photo("img4.jpg", "a/img4.jpg", 0), error=PhotoError(Reason.EMPTY_FILE, "no bytes")),
-            put(store, "a/img5.jpg", BOX),
-        ],
-    )
+    photos = [
+        captioned("a/img1.jpg", BOX),
+        captioned("a/img2.jpg", None, ("not_json: it ends early",)),
+        captioned("a/img3.jpg", {}),
+        (Photo("img4.jpg", "a/img4.jpg", 0), PhotoError(Reason.EMPTY_FILE, "no bytes")),
+        captioned("a/img5.jpg", BOX),
+    ]
+    with make_ledger(photos) as ledger:
+        return publish_captions(store, "set", IDENTITY, ledger)
 
 
 def key_of(published: PublishedCaptions) -> str:
@@ -82,7 +79,7 @@ def rewrite(store: LocalStore, published: PublishedCaptions, name: str, change: 
         for entry in published.manifest.files
     )
     manifest = published.manifest.model_copy(update={"files": entries})
-    manifest = manifest.model_copy(update={"run_id": derive_caption_run_id(manifest)})
+    manifest = manifest.model_copy(update={"run_id": derive_run_id(manifest)})
     target = caption_run_folder("set", manifest.run_id)
     for other in (CAPTIONS, REJECTED, PROVENANCE):
         store.write(f"{target}/{other}", text if other == name else store.read(source + other))

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
 from tasks.dense.answers import read_dense_key, score_run
-from tasks.dense.infer import Seen
-from tasks.dense.keys import outcome_key
 from tasks.dense.publish import publish_captions
 from tasks.dense.records import Captioned, CaptionManifest, CaptionProvenance, CaptionRecord, RejectedRecord
 from tasks.dense.report import captions_markdown, rejected_rows
 from tasks.dense.score import Score
-from tasks.records.errors import InputError, PhotoError
-from tasks.records.jsonl import parse, read_lines, to_line
+from tasks.inputs.order import natural_place
+from tasks.ledger.ledger import Ledger
+from tasks.records.errors import InputError, PhotoError, Superseded, Unaccounted
+from tasks.records.jsonl import parse, read_lines
 from tasks.records.photos import Photo
 from tasks.records.reasons import Reason
+from tasks.records.work import WorkItem
 from tests.builders import files_under, make_identity, sha
 
 IDENTITY = make_identity()
 BOX = {"object_1": {"desc": "BBU设备|品牌:华为", "bbox_2d": [0, 500, 250, 1000]}}
 
 
-def put(store: LocalStore, key: str, objects: dict[str, Any] | None, violations: tuple[str, ...] = ()) -> Seen:
-    """A photo of 480 x 640 pixels that was captioned."""
+def captioned(key: str, objects: dict[str, Any] | None, violations: tuple[str, ...] = ()) -> tuple[Photo, Captioned]:
+    """A photo of 480 x 640 pixels that was captioned, and what was answered."""
     photo = Photo(key.rpartition("/")[2], key, size=100, sha256=sha(key), width=480, height=640)
-    work_key = IDENTITY.work_key(photo.sha256)
-    outcome = Captioned(
-        work_key=work_key,
+    bad = objects is None
+    return photo, Captioned(
+        work_key=IDENTITY.work_key(photo.sha256),
         sha256=photo.sha256,
         text=json.dumps(objects, ensure_ascii=False) if objects is not None else "{",
         finish_reason="stop",
@@ -48,9 +48,24 @@ def put(store: LocalStore, key: str, objects: dict[str, Any] | None, violations:
         engine="table",
         objects=objects,
         violations=violations,
+        attempts=1,
+        reason=Reason.CAPTION_INVALID if bad else None,
+        detail=f"the caption breaks {len(violations)} rules" if bad else None,
     )
-    store.write(outcome_key("set", work_key), to_line(outcome))
-    return Seen(photo, work_key, fresh=True)
+
+
+def make_ledger(photos: Iterable[tuple[Photo, Captioned | PhotoError | None]]) -> Ledger:
+    """A ledger of these photos: captioned, not readable, or (None) without an outcome."""
+    ledger = Ledger(Captioned)
+    for number, (photo, outcome) in enumerate(photos, start=1):
+        ledger.photos.add(photo, natural_place(photo.key))
+        if isinstance(outcome, PhotoError):
+            ledger.photos.settle(number, photo, outcome)
+            continue
+        ledger.works.add(WorkItem(IDENTITY.work_key(photo.sha256), photo))
+        if outcome is not None:
+            ledger.works.answer([outcome])
+    return ledger
 
 
 @pytest.fixture
@@ -59,15 +74,17 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-def seen(store: LocalStore) -> list[Seen]:
+def ledger() -> Iterator[Ledger]:
     """A captioned photo, an empty one, one whose caption breaks a rule, and one that could not be read."""
-    unread = Seen(Photo("img4.jpg", "a/img4.jpg", 0), error=PhotoError(Reason.EMPTY_FILE, "no bytes"))
-    return [
-        put(store, "a/img1.jpg", BOX),
-        put(store, "a/img2.jpg", {}),
-        put(store, "a/img3.jpg", None, ("not_json: it ends early",)),
-        unread,
+    unread = Photo("img4.jpg", "a/img4.jpg", 0)
+    photos = [
+        captioned("a/img1.jpg", BOX),
+        captioned("a/img2.jpg", {}),
+        captioned("a/img3.jpg", None, ("not_json: it ends early",)),
+        (unread, PhotoError(Reason.EMPTY_FILE, "no bytes")),
     ]
+    with make_ledger(photos) as made:
+        yield made
 
 
 def records(store: LocalStore, uri: str, name: str, kind: type[Any]) -> Iterator[Any]:
@@ -76,8 +93,8 @@ def records(store: LocalStore, uri: str, name: str, kind: type[Any]) -> Iterator
     return (record for _, record in read_lines(kind, data, name))
 
 
-def test_every_photo_is_captioned_or_rejected(store: LocalStore, seen: list[Seen]) -> None:
-    published = publish_captions(store, "set", IDENTITY, seen)
+def test_every_photo_is_captioned_or_rejected(store: LocalStore, ledger: Ledger) -> None:
+    published = publish_captions(store, "set", IDENTITY, ledger)
     counts = published.manifest.counts
     assert (counts.photos, counts.captioned, counts.rejected, counts.objects) == (4, 2, 2, 1)
     first, second = records(store, published.uri, "captions.jsonl", CaptionRecord)
@@ -93,8 +110,8 @@ def test_every_photo_is_captioned_or_rejected(store: LocalStore, seen: list[Seen
     ]
 
 
-def test_the_manifest_names_every_file_with_its_digest(store: LocalStore, seen: list[Seen]) -> None:
-    published = publish_captions(store, "set", IDENTITY, seen)
+def test_the_manifest_names_every_file_with_its_digest(store: LocalStore, ledger: Ledger) -> None:
+    published = publish_captions(store, "set", IDENTITY, ledger)
     files = files_under(store, f"dense/set/runs/{published.manifest.run_id}/")
     manifest = parse(CaptionManifest, Path(published.uri).read_bytes().rstrip(b"\n"), "manifest")
     assert manifest == published.manifest
@@ -104,43 +121,42 @@ def test_the_manifest_names_every_file_with_its_digest(store: LocalStore, seen: 
         assert len(data) == entry.size
 
 
-def test_a_caption_that_an_earlier_release_took_and_todays_rules_do_not_is_rejected(store: LocalStore) -> None:
-    once_good = {"object_1": {"desc": "BBU\ufffd设备", "bbox_2d": [0, 500, 250, 1000]}}
-    seen = [put(store, "a/img1.jpg", BOX), put(store, "a/img2.jpg", once_good)]
-    published = publish_captions(store, "set", IDENTITY, seen)
-    assert (published.manifest.counts.captioned, published.manifest.counts.rejected) == (1, 1)
-    (rejected,) = records(store, published.uri, "rejected.jsonl", RejectedRecord)
-    assert (rejected.image, rejected.reason) == ("a/img2.jpg", Reason.CAPTION_INVALID)
-    assert rejected.violations == ('object_1: desc_replacement: desc is "BBU\ufffd设备"',)
-
-
-def test_publishing_again_changes_nothing(store: LocalStore, seen: list[Seen]) -> None:
-    first = publish_captions(store, "set", IDENTITY, seen)
+def test_publishing_again_changes_nothing(store: LocalStore, ledger: Ledger) -> None:
+    first = publish_captions(store, "set", IDENTITY, ledger)
     before = files_under(store)
-    again = publish_captions(store, "set", IDENTITY, seen)
+    again = publish_captions(store, "set", IDENTITY, ledger)
     assert (first.fresh, again.fresh, again.sha256) == (True, False, first.sha256)
     assert files_under(store) == before
 
 
-def test_only_captioned_photos_are_drawn(store: LocalStore, seen: list[Seen]) -> None:
+def test_only_captioned_photos_are_drawn(store: LocalStore, ledger: Ledger) -> None:
     drawn: list[tuple[str, str]] = []
     published = publish_captions(
-        store, "set", IDENTITY, seen, lambda run, one, outcome: drawn.append((run, one.photo.key))
+        store, "set", IDENTITY, ledger, lambda run, photo, outcome: drawn.append((run, photo.key))
     )
-    assert drawn == [(published.manifest.run_id, "a/img1.jpg"), (published.manifest.run_id, "a/img2.jpg")]
+    assert sorted(drawn) == [(published.manifest.run_id, "a/img1.jpg"), (published.manifest.run_id, "a/img2.jpg")]
 
 
-def test_a_caption_that_is_gone_leaves_no_manifest(store: LocalStore, seen: list[Seen]) -> None:
-    store.delete(outcome_key("set", seen[0].work_key))
-    with pytest.raises(ObjectMissing):
-        publish_captions(store, "set", IDENTITY, seen)
-    assert not files_under(store, "dense/set/runs/")
+def test_a_photo_without_an_outcome_leaves_no_manifest(store: LocalStore) -> None:
+    lost = Photo("img2.jpg", "a/img2.jpg", 100, sha("a/img2.jpg"), 480, 640)
+    with make_ledger([captioned("a/img1.jpg", BOX), (lost, None)]) as ledger, pytest.raises(Unaccounted, match="img2"):
+        publish_captions(store, "set", IDENTITY, ledger)
+    assert not files_under(store)
 
 
-def test_a_run_is_scored_by_the_photos_that_have_an_answer(store: LocalStore, seen: list[Seen], tmp_path: Path) -> None:
+def test_a_run_that_lost_its_folder_publishes_nothing(store: LocalStore, ledger: Ledger) -> None:
+    def confirm() -> None:
+        raise Superseded("another run took over")
+
+    with pytest.raises(Superseded):
+        publish_captions(store, "set", IDENTITY, ledger, confirm=confirm)
+    assert not files_under(store)
+
+
+def test_a_run_is_scored_by_the_photos_that_have_an_answer(ledger: Ledger, tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     key.write_text(json.dumps({"a/img1.jpg": BOX, "a/img3.jpg": BOX, "a/img4.jpg": BOX, "other.jpg": BOX}))
-    score = score_run(store, "set", seen, read_dense_key(key))
+    score = score_run(ledger, IDENTITY, read_dense_key(key))
     assert (score.photos, score.valid, score.truth, score.matched, score.desc_right) == (3, 1, 3, 1, 1)
 
 
@@ -151,8 +167,8 @@ def test_an_answer_key_that_is_none_is_named(tmp_path: Path, text: str) -> None:
         read_dense_key(tmp_path / "key.json")
 
 
-def test_the_page_escapes_what_the_model_wrote(store: LocalStore, seen: list[Seen]) -> None:
-    published = publish_captions(store, "set", IDENTITY, seen)
+def test_the_page_escapes_what_the_model_wrote(store: LocalStore, ledger: Ledger) -> None:
+    published = publish_captions(store, "set", IDENTITY, ledger)
     captions = list(records(store, published.uri, "captions.jsonl", CaptionRecord))
     page = captions_markdown(published, captions, 3, 1.5, Score(1, 1, 2, 1, 2, 2))
     assert "| Photos captioned | 2 of 4 |" in page

@@ -54,3 +54,16 @@ def test_a_bucket_that_is_deleted_is_gone(moto_server: S3Server) -> None:
     client.delete_bucket(Bucket=bucket)
     with pytest.raises(InputGone):
         read(KEY)
+
+
+def test_a_root_without_missions_is_gone_when_it_is_empty(tmp_path: Path) -> None:
+    root = LocalStore(tmp_path / "photos")
+    put_photos(tmp_path / "photos", "", ["img1.jpg", "img2.jpg"])
+    read = reading(root, "")
+    assert read("img1.jpg")
+    (tmp_path / "photos" / "img1.jpg").unlink()
+    with pytest.raises(ObjectMissing):
+        read("img1.jpg")
+    (tmp_path / "photos" / "img2.jpg").unlink()
+    with pytest.raises(InputGone):
+        read("img1.jpg")

@@ -73,8 +73,8 @@ def test_more_work_than_a_page_is_all_read_while_it_is_answered() -> None:
             ledger.works.add(make_item(photo))
         seen = []
         for item in ledger.works.pending():
-            seen.append(item.photo.sha256)
-            ledger.works.answer([make_summarised(item.photo)])
+            seen.append(item.about.sha256)
+            ledger.works.answer([make_summarised(item.about)])
         assert seen == [photo.sha256 for photo in photos]
         ledger.works.forget()
         assert ledger.works.count() == 0

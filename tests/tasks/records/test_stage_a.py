@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tasks.records.base import FileEntry
+from tasks.records.outcomes import Answered
 from tasks.records.photos import Label
-from tasks.records.stage_a import FileEntry, RunManifest, StageARecord, Summarised
+from tasks.records.stage_a import RunManifest, StageARecord
 from tests.builders import make_group, make_photo, make_summarised, sha
 
 GOOD: dict[str, Any] = {
@@ -74,7 +76,7 @@ def test_a_record_cannot_be_changed() -> None:
 @pytest.mark.parametrize("digest", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\n"])
 def test_only_a_sha256_is_a_sha256(digest: str) -> None:
     with pytest.raises(ValidationError):
-        Summarised.model_validate({**make_summarised(make_photo("x")).model_dump(), "sha256": digest})
+        Answered.model_validate({**make_summarised(make_photo("x")).model_dump(), "sha256": digest})
 
 
 def test_groups_are_ordered_by_id_then_label_unlabelled_first() -> None:

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
+from tasks.records.base import FileEntry
 from tasks.records.errors import FieldcheckError, ManifestError, OutputError, RecordError
 from tasks.records.jsonl import to_line
-from tasks.records.stage_a import FileEntry, RunManifest
+from tasks.records.stage_a import RunManifest
 from tasks.records.stage_b import StageBManifest
 from tasks.runs.check import check_run, read_manifest, read_records
 from tasks.runs.keys import PROVENANCE, QUARANTINE, TICKETS, latest_key, records_name
+from tasks.runs.manifest import derive_run_id
 from tasks.runs.pointer import point_to
-from tasks.runs.publish import Published, derive_run_id
+from tasks.runs.publish import Published
 from tasks.verdicts.ingest import ingest
 from tests.builders import MISSION, examples, files_under, published_run
 

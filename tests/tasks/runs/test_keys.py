@@ -16,6 +16,7 @@ from tasks.runs.keys import (
     run_folder,
     shard_key,
     split_manifest_uri,
+    stage_a_folder,
 )
 
 KEY = "stage_a/挡风板安装检查/runs/0123456789abcdef/manifest.json"
@@ -78,13 +79,13 @@ def test_taking_apart_undoes_putting_together(tmp_path: object) -> None:
 
 @pytest.mark.parametrize("mission", known_missions())
 def test_every_mission_makes_good_keys(mission: str) -> None:
-    folder = run_folder("stage_a", mission, "0" * 16)
+    folder = stage_a_folder(mission)
     keys = (
-        shard_key(mission, "0" * 64),
-        index_key(mission, "0" * 64, 1, 0, "0" * 64),
-        index_key(mission, "0" * 64, 1, 2, "0" * 64),
+        shard_key(folder, "0" * 64),
+        index_key(folder, "0" * 64, 1, 0, "0" * 64),
+        index_key(folder, "0" * 64, 1, 2, "0" * 64),
         latest_key(mission),
-        lock_key(mission),
-        f"{folder}/{records_name(mission)}",
+        lock_key(folder),
+        f"{run_folder(folder, '0' * 16)}/{records_name(mission)}",
     )
     assert [key for key in keys if key_fault(key)] == []

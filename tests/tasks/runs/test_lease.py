@@ -27,19 +27,20 @@ from configs.stores import S3Location, S3Options
 from tasks.records.errors import MissionBusy, Superseded
 from tasks.records.jsonl import parse, to_line
 from tasks.runs.keys import lock_key
-from tasks.runs.lease import MissionLease
+from tasks.runs.lease import Lease
 from tasks.runs.lock_owner import Lock, claim
+from tests.builders import FOLDER
 from tests.servers import S3Server
 
-MISSION = "挡风板安装检查"
-KEY = lock_key(MISSION)
+OF = "mission 挡风板安装检查"
+KEY = lock_key(FOLDER)
 REPOSITORY = Path(__file__).parents[3]
 ELSEWHERE = Lock(token="theirs", machine="gpu-7/boot/pid:[1]", pid=4711, started=1, beat=5, run="nightly-3")
 HOLD = f"""
 import sys, time
 from blocks.local_store import LocalStore
-from tasks.runs.lease import MissionLease
-with MissionLease(LocalStore(sys.argv[1]), {MISSION!r}, run="child", wait_seconds=0):
+from tasks.runs.lease import Lease
+with Lease(LocalStore(sys.argv[1]), {FOLDER!r}, of={OF!r}, run="child", wait_seconds=0):
     sys.stdout.write("held\\n")
     sys.stdout.flush()
     time.sleep(60)
@@ -65,10 +66,10 @@ def local(tmp_path: Path) -> LocalStore:
 
 def lease(
     store: Store, wait: float = 0.0, seconds: float = 1.0, run: str = "ours", told: list[str] | None = None
-) -> MissionLease:
+) -> Lease:
     """A short lease."""
     on_wait = None if told is None else told.append
-    return MissionLease(store, MISSION, run=run, wait_seconds=wait, lease_seconds=seconds, on_wait=on_wait)
+    return Lease(store, FOLDER, of=OF, run=run, wait_seconds=wait, lease_seconds=seconds, on_wait=on_wait)
 
 
 def lock_in(store: Store) -> Lock:
@@ -137,7 +138,7 @@ def test_while_held_another_is_refused_by_name(opener: Callable[[], Store]) -> N
         assert lock_in(store).beat > before.beat
         assert not held.lost
     host = re.escape(os.uname().nodename)
-    assert re.search(rf"{MISSION} is held by nightly-3 \(process {os.getpid()} on {host}\)", str(caught.value))
+    assert re.search(rf"{OF} is held by nightly-3 \(process {os.getpid()} on {host}\)", str(caught.value))
     assert store.uri_of(KEY) in str(caught.value)
     assert "raise publishing.wait_seconds" in str(caught.value)
     assert not caught.value.retryable
@@ -290,8 +291,8 @@ def test_waiting_is_told_at_once_and_then_once_a_minute(local: LocalStore) -> No
         local.write(KEY, to_line(ELSEWHERE.model_copy(update={"beat": next(beats)})))
 
     sleep(0)
-    waiting = MissionLease(
-        local, MISSION, run="ours", wait_seconds=150, on_wait=told.append, clock=lambda: now, sleep=sleep
+    waiting = Lease(
+        local, FOLDER, of=OF, run="ours", wait_seconds=150, on_wait=told.append, clock=lambda: now, sleep=sleep
     )
     with pytest.raises(MissionBusy, match="we waited 150 s"), waiting:
         pytest.fail("a living holder was pushed out")
@@ -330,7 +331,7 @@ class Unruly(LocalStore):
 
 
 def test_a_claim_that_comes_late_does_not_push_the_holder_out(local: LocalStore) -> None:
-    held = MissionLease(local, MISSION, run="first", wait_seconds=0, lease_seconds=5.0, sleep=lambda _: None)
+    held = Lease(local, FOLDER, of=OF, run="first", wait_seconds=0, lease_seconds=5.0, sleep=lambda _: None)
     late = Unruly(local.uri)
 
     def hold_meanwhile() -> None:

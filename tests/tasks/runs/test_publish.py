@@ -21,8 +21,9 @@ from tasks.records.reasons import Reason
 from tasks.records.stage_a import QuarantineEntry
 from tasks.runs.check import check_run
 from tasks.runs.keys import PROVENANCE, QUARANTINE, latest_key, pointer_key, records_name
+from tasks.runs.manifest import derive_run_id
 from tasks.runs.pointer import current, point_to
-from tasks.runs.publish import Published, derive_run_id, publish
+from tasks.runs.publish import Published, publish
 from tests.builders import (
     MISSION,
     files_under,

@@ -16,7 +16,7 @@ from tasks.runs.shards import Receipt
 from tests.builders import MISSION, published_run
 
 RECEIPT = Receipt(
-    "key", "0" * 64, photos=10, inferred=9, bad=1, retried=2, visual_tokens=6, completion_tokens=9, seconds=3
+    "key", "0" * 64, items=10, inferred=9, bad=1, retried=2, visual_tokens=6, completion_tokens=9, seconds=3
 )
 
 

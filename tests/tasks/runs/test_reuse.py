@@ -13,21 +13,28 @@ from hypothesis import strategies as st
 from blocks.errors import StoreUnavailable
 from blocks.local_store import LocalStore
 from blocks.store import ObjectInfo
-from configs.parts import LadderConfig
 from tasks.ledger.ledger import Ledger
 from tasks.records.jsonl import to_line
-from tasks.records.outcomes import Outcome, outdated, parse_outcome
+from tasks.records.outcomes import Answered, Outcome, outdated, parse_outcome
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import Summarised
 from tasks.runs.keys import index_folder
 from tasks.runs.reuse import current_epoch, reuse
 from tasks.runs.shards import write_shard
-from tasks.summaries.judge import judge_for
-from tasks.summaries.plan import plan_shards
-from tests.builders import MISSION, examples, make_failed, make_identity, make_item, make_photo, make_summarised
+from tests.builders import (
+    FOLDER,
+    MISSION,
+    examples,
+    make_failed,
+    make_identity,
+    make_item,
+    make_photo,
+    make_shard,
+    make_summaries,
+    make_summarised,
+)
 
 IDENTITY = make_identity().digest
-JUDGE = judge_for(LadderConfig())
+JUDGE = make_summaries().take_over
 
 
 def put(store: LocalStore, contents: str, text: str = "BBU设备×1", epoch: int = 0, identity: str = IDENTITY) -> str:
@@ -40,8 +47,8 @@ def put_outcomes(
     store: LocalStore, outcomes: Sequence[Outcome], contents: str, epoch: int = 0, identity: str = IDENTITY
 ) -> str:
     """Write a shard of these outcomes; its key."""
-    (shard,) = plan_shards([make_item(make_photo(content)) for content in contents], lambda: 1000, epoch)
-    return write_shard(store, MISSION, identity, shard, outcomes, seconds=0.0).key
+    shard = make_shard([make_item(make_photo(content)) for content in contents], epoch)
+    return write_shard(store, FOLDER, identity, shard, outcomes, seconds=0.0).key
 
 
 def taken(store: LocalStore, contents: str) -> tuple[dict[str, str], int, tuple[str, ...]]:
@@ -50,14 +57,14 @@ def taken(store: LocalStore, contents: str) -> tuple[dict[str, str], int, tuple[
     with Ledger() as ledger:
         for photo in photos.values():
             ledger.works.add(make_item(photo))
-        reused = reuse(store, MISSION, IDENTITY, ledger.works, JUDGE)
+        reused = reuse(store, FOLDER, IDENTITY, ledger.works, JUDGE)
         texts = {}
         for content, photo in photos.items():
             outcome = ledger.works.outcome(make_item(photo).work_key)
             if outcome is not None:
-                texts[content] = outcome.text if isinstance(outcome, Summarised) else outcome.reason.value
-        assert reused.photos == len(texts)
-        pending = {item.photo.sha256 for item in ledger.works.pending()}
+                texts[content] = outcome.text if isinstance(outcome, Answered) else outcome.reason.value
+        assert reused.items == len(texts)
+        pending = {item.about.sha256 for item in ledger.works.pending()}
         assert pending == {photo.sha256 for content, photo in photos.items() if content not in texts}
     return texts, reused.shards, reused.damaged
 
@@ -72,7 +79,7 @@ def test_photos_are_taken_over_whatever_shard_they_were_in(store: LocalStore) ->
 
 def test_an_empty_store_knows_nothing(store: LocalStore) -> None:
     assert taken(store, "ab") == ({}, 0, ())
-    assert current_epoch(store, MISSION, IDENTITY) == 0
+    assert current_epoch(store, FOLDER, IDENTITY) == 0
 
 
 def test_another_identity_or_mission_is_not_looked_at(store: LocalStore) -> None:
@@ -81,7 +88,7 @@ def test_another_identity_or_mission_is_not_looked_at(store: LocalStore) -> None
     put(store, "a")
     with Ledger() as ledger:
         ledger.works.add(make_item(make_photo("a")))
-        assert reuse(store, "RRU线缆", IDENTITY, ledger.works, JUDGE).photos == 0
+        assert reuse(store, "RRU线缆", IDENTITY, ledger.works, JUDGE).items == 0
 
 
 def test_the_later_epoch_counts(store: LocalStore) -> None:
@@ -89,7 +96,7 @@ def test_the_later_epoch_counts(store: LocalStore) -> None:
     put(store, "bc", "BBU设备×2", epoch=1)
     put(store, "c", "BBU设备×3", epoch=12)
     assert taken(store, "abc")[0] == {"a": "BBU设备×1", "b": "BBU设备×2", "c": "BBU设备×3"}
-    assert current_epoch(store, MISSION, IDENTITY) == 12
+    assert current_epoch(store, FOLDER, IDENTITY) == 12
 
 
 @pytest.mark.parametrize("order", ["ab|bc", "bc|ab"])
@@ -161,7 +168,7 @@ def test_a_damaged_shard_is_said_and_what_it_held_is_taken_from_elsewhere(store:
 def test_a_damaged_index_is_said_and_what_it_named_is_taken_from_elsewhere(store: LocalStore, damage: Damage) -> None:
     put(store, "bc")
     put(store, "ab", "BBU设备×2", epoch=1)
-    damaged(store, max(info.key for info in store.list(index_folder(MISSION, IDENTITY) + "/")), damage)
+    damaged(store, max(info.key for info in store.list(index_folder(FOLDER, IDENTITY) + "/")), damage)
 
 
 def test_a_shard_that_is_gone_is_said(store: LocalStore) -> None:
@@ -172,7 +179,7 @@ def test_a_shard_that_is_gone_is_said(store: LocalStore) -> None:
 
 def test_a_shard_without_its_index_was_in_flight_and_is_not_known(store: LocalStore) -> None:
     put(store, "ab")
-    (index,) = store.list(index_folder(MISSION, IDENTITY) + "/")
+    (index,) = store.list(index_folder(FOLDER, IDENTITY) + "/")
     store.delete(index.key)
     assert taken(store, "ab") == ({}, 0, ())
 
@@ -190,7 +197,7 @@ def test_a_store_that_is_away_is_not_a_store_that_knows_nothing(tmp_path: Path) 
     with Ledger() as ledger:
         ledger.works.add(make_item(make_photo("a")))
         with pytest.raises(StoreUnavailable):
-            reuse(store, MISSION, IDENTITY, ledger.works, JUDGE)
+            reuse(store, FOLDER, IDENTITY, ledger.works, JUDGE)
 
 
 def test_only_the_index_of_the_mission_and_identity_is_listed(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
 from tasks.records.errors import RecordError
 from tasks.records.jsonl import parse
-from tasks.records.outcomes import Outcome
+from tasks.records.outcomes import Outcome, ShardIndex
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import ShardIndex
 from tasks.records.work import Shard
 from tasks.runs.keys import split_index_key
 from tasks.runs.shards import Receipt, parse_shard, read_shard, write_shard
 from tests.builders import (
+    FOLDER,
     MISSION,
     files_under,
     make_bad,
@@ -42,14 +42,14 @@ KEYS = [outcome.work_key for outcome in OUTCOMES]
 def put(store: LocalStore, outcomes: Sequence[Outcome] = OUTCOMES, epoch: int = 0, seconds: float = 0.0) -> Receipt:
     """Write a shard of these outcomes."""
     shard = Shard(SHARD, tuple(make_item(photo) for photo in PHOTOS), epoch)
-    return write_shard(store, MISSION, make_identity().digest, shard, outcomes, seconds=seconds)
+    return write_shard(store, FOLDER, make_identity().digest, shard, outcomes, seconds=seconds)
 
 
 def test_a_shard_is_read_back_as_it_was_written(store: LocalStore) -> None:
     receipt = put(store, seconds=2.5)
     assert receipt.key == f"stage_a/{MISSION}/shards/{SHARD}.jsonl"
     assert read_shard(store, receipt.key, receipt.sha256) == sorted(OUTCOMES, key=lambda outcome: outcome.work_key)
-    assert (receipt.photos, receipt.inferred, receipt.bad, receipt.retried) == (4, 3, 2, 2)
+    assert (receipt.items, receipt.inferred, receipt.bad, receipt.retried) == (4, 3, 2, 2)
     assert (receipt.visual_tokens, receipt.completion_tokens, receipt.seconds) == (22, 27, 2.5)
 
 

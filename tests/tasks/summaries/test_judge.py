@@ -13,19 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.local_store import LocalStore
-from configs.parts import GenerationConfig, LadderConfig
+from configs.parts import LadderConfig
 from tasks.records.jsonl import to_line
-from tasks.records.outcomes import Outcome, Unfinished
-from tasks.records.prompts import Prompt
+from tasks.records.outcomes import Answered, Outcome, Unfinished
 from tasks.records.reasons import Reason
-from tasks.records.stage_a import Summarised
 from tasks.runs.publish import publish
 from tasks.runs.reuse import Reused, reuse
 from tasks.runs.shards import read_shard, write_shard
-from tasks.summaries.infer import Asking, Reading
-from tasks.summaries.judge import judge_again, judge_for
-from tasks.summaries.plan import plan_shards
+from tasks.work.plan import plan_shards
+from tasks.work.reader import ShardReader
 from tests.builders import (
+    FOLDER,
     MISSION,
     examples,
     files_under,
@@ -36,9 +34,10 @@ from tests.builders import (
     make_ledger,
     make_photo,
     make_run,
+    make_summaries,
     make_summarised,
 )
-from tests.tasks.summaries.table_engine import TableEngine
+from tests.tasks.work.table_engine import TableEngine
 
 GOOD = "BBU设备/品牌:华为×1"
 ONCE_GOOD = ["BBU设备\ufffd×1", "BBU设备／品牌:华为×1", "BBU设备\u200b×1", "BBU×1，bbu×2", "BBU×1，备注: 看\u3000清"]
@@ -46,6 +45,7 @@ BAD = "BBU设备"
 LADDER = LadderConfig()
 RUNGS = 1 + len(LADDER.temperatures)
 IDENTITY = make_identity()
+KIND = make_summaries()
 DETAIL = f"no good summary in {RUNGS} attempts; the last one breaks: no_count"
 FACTS = {"prompt_tokens", "visual_tokens", "completion_tokens", "width", "height", "shown_width", "shown_height"}
 Answers = Mapping[str, Sequence[str]]
@@ -56,7 +56,7 @@ def old_store(folder: Path, answers: Answers, per_shard: int) -> LocalStore:
     """What the release before wrote of photos with these answers, one a rung: it took more texts for good ones."""
     store = LocalStore(folder)
     photos = [make_photo(content) for content in answers]
-    outcomes: list[Summarised] = []
+    outcomes: list[Answered] = []
     for photo, told in zip(photos, answers.values(), strict=True):
         rung = next((n for n, text in enumerate(told) if text != BAD), RUNGS - 1)
         good = told[rung] != BAD
@@ -86,18 +86,17 @@ def run(store: LocalStore, answers: Answers, per_shard: int) -> tuple[Reused, in
     photos = {IDENTITY.work_key(make_photo(content).sha256): content for content in answers}
     asked = 0
     with make_ledger(groups) as ledger:
-        taken = reuse(store, MISSION, IDENTITY.digest, ledger.works, judge_for(LADDER))
-        for shard in plan_shards(ledger.works.pending(), lambda: per_shard):
+        taken = reuse(store, FOLDER, IDENTITY.digest, ledger.works, KIND.take_over)
+        for shard in plan_shards(ledger.works.pending(), lambda: per_shard, 0, KIND.revision):
             left = {i.work_key: [(t, "stop") for t in answers[photos[i.work_key]]][i.asked :] for i in shard.items}
             engine = TableEngine(left)  # type: ignore[arg-type]
-            asking = Asking(Prompt("system", "user"), GenerationConfig(), LADDER)
-            content = {item.photo.key: photos[item.work_key].encode() for item in shard.items}
+            content = {item.about.key: photos[item.work_key].encode() for item in shard.items}
             # Photos are told apart by their bytes, and each is at a place of its own.
             assert len(content) == len(shard.items)
-            outcomes = Reading(engine, asking, content.__getitem__).outcomes(shard.items)
+            outcomes = ShardReader(engine, KIND, content.__getitem__).outcomes(shard)
             asked += sum(map(len, engine.calls))
-            receipt = write_shard(store, MISSION, IDENTITY.digest, shard, list(map(alike, outcomes)), seconds=0.0)
-            ledger.works.answer(map(judge_again, read_shard(store, receipt.key, receipt.sha256)))
+            receipt = write_shard(store, FOLDER, IDENTITY.digest, shard, list(map(alike, outcomes)), seconds=0.0)
+            ledger.works.answer(map(KIND.judge_again, read_shard(store, receipt.key, receipt.sha256)))
         assert ledger.works.count(answered=False) == 0
         published = publish(store, make_run(), ledger)
     folder = published.uri.removeprefix(store.uri_of("")).rpartition("/")[0].lstrip("/")
@@ -106,7 +105,7 @@ def run(store: LocalStore, answers: Answers, per_shard: int) -> tuple[Reused, in
 
 def alike(outcome: Outcome) -> Outcome:
     """Facts of the photo as `make_summarised` has them: the engine of this test makes up others."""
-    assert isinstance(outcome, Summarised)
+    assert isinstance(outcome, Answered)
     return outcome.model_copy(update=make_summarised(make_photo("any")).model_dump(include=FACTS))
 
 
@@ -137,21 +136,21 @@ def test_a_run_over_an_older_store_publishes_what_one_that_knows_nothing_does(
 
 def test_an_outcome_that_is_what_it_was_is_the_same_object() -> None:
     for outcome in (make_summarised(make_photo("a")), make_bad(make_photo("b")), make_failed(make_photo("c"))):
-        assert judge_again(outcome) is outcome
-        assert judge_for(LADDER)(outcome) is outcome
+        assert KIND.judge_again(outcome) is outcome
+        assert KIND.take_over(outcome) is outcome
 
 
 @pytest.mark.parametrize("text", ONCE_GOOD)
 def test_what_is_refused_now_goes_on_where_the_ladder_was_left(text: str) -> None:
     stored = [make_summarised(make_photo("a"), text, attempts=n) for n in range(1, RUNGS + 1)]
-    told = [judge_for(LADDER)(outcome) for outcome in stored]
+    told = [KIND.take_over(outcome) for outcome in stored]
     assert told[:-1] == [Unfinished(outcome.work_key, outcome.attempts) for outcome in stored[:-1]]
     last = told[-1]
-    assert isinstance(last, Summarised)
+    assert isinstance(last, Answered)
     assert (last.ok, last.reason, last.text) == (False, Reason.SUMMARY_INVALID, text)
     assert last.violations
-    without = judge_for(LadderConfig(temperatures=()))(stored[0])
-    assert isinstance(without, Summarised)
+    without = make_summaries(ladder=LadderConfig(temperatures=())).take_over(stored[0])
+    assert isinstance(without, Answered)
     assert not without.ok
 
 
@@ -159,10 +158,10 @@ def test_what_was_refused_is_told_by_todays_names_and_never_becomes_good() -> No
     renamed = make_summarised(
         make_photo("a"), "BBU设备\ufffd", attempts=RUNGS, violations=("no_count",), reason=Reason.SUMMARY_INVALID
     )
-    told = judge_again(renamed)
-    assert isinstance(told, Summarised)
+    told = KIND.judge_again(renamed)
+    assert isinstance(told, Answered)
     assert told.violations == ("replacement_character", "no_count")
     refused = make_summarised(make_photo("a"), GOOD, violations=("odd",), reason=Reason.SUMMARY_INVALID, attempts=RUNGS)
-    assert judge_again(refused) is refused
+    assert KIND.judge_again(refused) is refused
     other = make_summarised(make_photo("a"), "BBU设备\ufffd×1", reason=Reason.CHANGED)
-    assert judge_for(LADDER)(other) is other
+    assert KIND.take_over(other) is other

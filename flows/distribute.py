@@ -1,6 +1,6 @@
 """Shards of a run wherever it has help: this machine's devices, Prefect workers, a Ray cluster. Knows no engine.
 
-Elsewhere the photos go in pieces, through the store: Prefect and Ray carry names and no data.
+Elsewhere the items go in pieces, through the store: Prefect and Ray carry names and no data.
 """
 
 from __future__ import annotations
@@ -20,41 +20,40 @@ from prefect.futures import PrefectFuture, as_completed
 from blocks.server import has_shared_server
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
-from configs.stage_a import StageAConfig
-from flows.fleet import infer_here
+from configs.work import WorkConfig
+from flows.devices import infer_here
 from flows.infer_piece import infer_piece
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.common.batches import batches
 from tasks.common.progress import Progress
-from tasks.ledger.ledger import Ledger
+from tasks.ledger.works import Works
 from tasks.records.errors import EngineError, EngineMissing
 from tasks.records.work import Shard
 from tasks.runs.pieces import Piece, forget_piece, read_receipts, write_piece
 from tasks.runs.shards import Receipt
-from tasks.summaries.grammar import GRAMMAR_REVISION
-from tasks.summaries.task import Plan, pending_shards
+from tasks.work.plan import Plan, pending_shards
 
 _POLL_SECONDS = 2.0
 
 
 def infer_all(
-    config: StageAConfig,
+    config: WorkConfig,
     plan: Plan,
-    ledger: Ledger,
+    works: Works,
     checkpoint: Checkpoint,
     progress: Progress,
     watch: Callable[[], None],
 ) -> list[Receipt]:
-    """Summarise all pending photos, here or elsewhere. `watch` is called before each shard and may raise.
+    """Ask about all pending items, here or elsewhere. `watch` is called before each shard and may raise.
 
     Raises EngineError, StoreError or ConfigError.
     """
     if not plan.pending:
         return []
     if config.spread.over == "devices":
-        shards = _watched(pending_shards(config, plan, ledger, progress), watch)
+        shards = _watched(pending_shards(config, plan, works, lambda: progress.rate), watch)
         return infer_here(config, plan, shards, checkpoint, progress)
-    return infer_elsewhere(config, plan, ledger, progress)
+    return infer_elsewhere(config, plan, works, progress)
 
 
 def _watched(shards: Iterable[Shard], watch: Callable[[], None]) -> Iterator[Shard]:
@@ -64,32 +63,35 @@ def _watched(shards: Iterable[Shard], watch: Callable[[], None]) -> Iterator[Sha
         yield shard
 
 
-def infer_elsewhere(config: StageAConfig, plan: Plan, ledger: Ledger, progress: Progress) -> list[Receipt]:
-    """Cut the photos into pieces, have them summarised, and collect the receipts.
+def infer_elsewhere(config: WorkConfig, plan: Plan, works: Works, progress: Progress) -> list[Receipt]:
+    """Cut the work into pieces, have them done, and collect the receipts.
 
     When a piece fails the others are waited for all the same: what they do is not lost on the next run.
     """
     _check_server()
     store = open_store(config.store, config.s3)
-    photos = math.ceil(plan.pending / config.spread.pieces)
+    kind, most = plan.kind, math.ceil(plan.pending / config.spread.pieces)
+    settings = config.model_dump(mode="json")
     names = {
-        write_piece(store, Piece(config, plan.identity, plan.epoch, GRAMMAR_REVISION, items)): len(items)
-        for items in batches(ledger.works.pending(), lambda: photos)
+        write_piece(
+            store, kind.folder, Piece(kind.name, settings, kind.identity, plan.epoch, kind.revision, items)
+        ): len(items)
+        for items in batches(works.pending(), lambda: most)
     }
-    get_run_logger().info("%d pieces of up to %d photos for %s", len(names), photos, config.spread.over)
+    get_run_logger().info("%d pieces of up to %d %s for %s", len(names), most, kind.noun, config.spread.over)
     begin = _on_ray if config.spread.over == "ray" else _by_workers
     receipts: list[Receipt] = []
     try:
         progress.start()
-        with begin(config, names) as futures:
+        with begin(config, kind.folder, names) as futures:
             failed = _wait(futures, progress)
         if failed is not None:
             raise failed
         for name in names:
-            receipts += read_receipts(store, config.mission, name)
+            receipts += read_receipts(store, kind.folder, name)
     finally:
         for name in names:
-            forget_piece(store, config.mission, name)
+            forget_piece(store, kind.folder, name)
     return receipts
 
 
@@ -105,19 +107,19 @@ def _wait(futures: Iterable[PrefectFuture[int]], progress: Progress) -> BaseExce
 
 
 @contextmanager
-def _by_workers(config: StageAConfig, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
+def _by_workers(config: WorkConfig, folder: str, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
     with get_client(sync_client=True) as client:
         try:
             client.read_deployment_by_name(config.spread.deployment)
         except ObjectNotFound as error:
             fault = Fault("spread.deployment", f"there is no {config.spread.deployment}", "deploy it, see the README")
             raise ConfigError([fault]) from error
-    told = [(_parameters(config, name), photos) for name, photos in names.items()]
+    told = [(_parameters(config, folder, name), photos) for name, photos in names.items()]
     yield [run_piece.submit(config.spread.deployment, parameters, photos) for parameters, photos in told]
 
 
 @contextmanager
-def _on_ray(config: StageAConfig, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
+def _on_ray(config: WorkConfig, folder: str, names: Mapping[str, int]) -> Iterator[list[PrefectFuture[int]]]:
     try:
         from prefect_ray import RayTaskRunner
         from prefect_ray.context import remote_options
@@ -128,7 +130,7 @@ def _on_ray(config: StageAConfig, names: Mapping[str, int]) -> Iterator[list[Pre
         RayTaskRunner(spread.address, init_kwargs={"include_dashboard": False, "log_to_driver": False}) as runner,
         remote_options(num_cpus=spread.cpus, num_gpus=spread.gpus),
     ):
-        yield [runner.submit(piece_on_ray, {"parameters": _parameters(config, name)}) for name in names]
+        yield [runner.submit(piece_on_ray, {"parameters": _parameters(config, folder, name)}) for name in names]
 
 
 @task(name="run-piece", task_run_name="run-piece-{parameters[piece]:.8}", cache_policy=NO_CACHE, persist_result=False)
@@ -147,9 +149,9 @@ def piece_on_ray(parameters: dict[str, Any]) -> int:
     return infer_piece(**parameters)
 
 
-def _parameters(config: StageAConfig, name: str) -> dict[str, Any]:
+def _parameters(config: WorkConfig, folder: str, name: str) -> dict[str, Any]:
     s3 = config.s3.model_dump(mode="json", exclude_unset=True)
-    return {"store": config.store, "mission": config.mission, "piece": name, "s3": s3}
+    return {"store": config.store, "folder": folder, "piece": name, "s3": s3}
 
 
 def _check_server() -> None:

@@ -1,4 +1,4 @@
-"""Tests of planning: what identifies a text, and shards with every photo once."""
+"""Tests of planning: shards with every item once, and of one size at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.local_store import LocalStore
-from configs.missions import known_missions
-from configs.parts import GenerationConfig, LadderConfig
 from configs.stage_a import StageAConfig
 from tasks.records.photos import Group, Label
 from tasks.records.work import Identity, Shard, WorkItem
-from tasks.summaries import grammar
-from tasks.summaries.plan import differences, identity, plan_shards, settings_of, shard_size
-from tasks.summaries.prompts import summary_prompt
+from tasks.work.plan import differences, plan_shards, shard_size
 from tests.builders import (
     MISSION,
     examples,
@@ -32,90 +28,7 @@ from tests.builders import (
     sha,
 )
 
-BASE = StageAConfig()
-
-SAME_TEXT: list[dict[str, Any]] = [
-    {"device": "cpu"},
-    {"device": "cuda:1"},
-    {"engine": {"batch_size": 1}},
-    {"engine": {"batch_tokens": 1024}},
-    {"engine": {"prefetch": 9}},
-    {"engine": {"prepare_workers": 9}},
-    {"shard_photos": 1},
-    {"shard_seconds": 1},
-    {"slots": ["gpu-0"]},
-    {"spread": {"over": "ray"}},
-    {"store": "elsewhere"},
-    {"input_root": "elsewhere"},
-    {"model": {"base": "a copy elsewhere"}},
-    {"model": {"adapters": ["a copy elsewhere"]}},
-    {"model": {"attention": "eager"}},
-    {"merge": {"root": "elsewhere"}},
-    {"engine": {"endpoint": {"url": "http://elsewhere/v1"}}},
-    {"inputs": {"markers": "required"}},
-    {"verify_inputs": False},
-    {"hand_off": {"mode": "none"}},
-    {"s3": {"region": "cn-north-1"}},
-    {"answer_key": "key.json"},
-    {"force": True},
-    {"publishing": {"partial_groups": "publish"}},
-]
-OTHER_TEXT: list[dict[str, Any]] = [
-    {"model": {"max_pixels": 4096}},
-    {"model": {"min_pixels": 4096}},
-    {"model": {"max_model_len": 4096}},
-    {"generation": {"max_new_tokens": 255}},
-    {"generation": {"temperature": 0.1}},
-    {"generation": {"top_p": 0.9}},
-    {"generation": {"seed": 1}},
-    {"ladder": {"temperatures": []}},
-    {"ladder": {"temperatures": [0.4, 0.0, 0.8]}},
-    {"model": {"quantisation": "int8"}},
-    {"engine": {"kind": "swift"}},
-    {"engine": {"kind": "swift", "backend": "vllm"}},
-    {"ladder": {"top_p": 0.8}},
-    {"ladder": {"max_new_tokens_factor": 2}},
-]
-
-
-def key_of(changes: dict[str, Any], dtype: str = "float32") -> str:
-    """A photo's work key under a configuration."""
-    config = StageAConfig.model_validate(changes)
-    return identity(config, summary_prompt(None), sha("checkpoint"), (), dtype).work_key(sha("photo"))
-
-
-@pytest.mark.parametrize("changes", SAME_TEXT, ids=str)
-def test_what_cannot_change_a_text_does_not_change_its_key(changes: dict[str, Any]) -> None:
-    assert settings_of(StageAConfig.model_validate(changes), "float32") == settings_of(BASE, "float32")
-    assert key_of(changes) == key_of({})
-
-
-def test_what_can_change_a_text_changes_its_key_each_in_its_own_way() -> None:
-    keys = [key_of(changes) for changes in OTHER_TEXT]
-    assert len({key_of({}), key_of({}, dtype="bfloat16"), *keys}) == len(keys) + 2
-
-
-def test_every_setting_of_decoding_and_of_the_ladder_is_in_the_key() -> None:
-    told = settings_of(BASE, "float32")
-    assert set(told["generation"]) == set(GenerationConfig.model_fields)  # type: ignore[call-overload]
-    assert set(told["ladder"]) == set(LadderConfig.model_fields)  # type: ignore[call-overload]
-
-
-def test_a_rule_of_the_grammar_that_changes_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = key_of({})
-    monkeypatch.setattr("tasks.summaries.plan.GRAMMAR_VERSION", grammar.GRAMMAR_VERSION + 1)
-    assert key_of({}) != before
-
-
-def test_prompt_checkpoint_and_adapters_are_in_the_key() -> None:
-    prompts = [summary_prompt(None), *(summary_prompt(mission) for mission in known_missions().values())]
-    tuples = [(p, c, a) for p in prompts for c in ("one", "two") for a in ((), ("x",), ("x", "y"), ("y", "x"))]
-    assert len({identity(BASE, p, c, a, "float32").work_key(sha("photo")) for p, c, a in tuples}) == len(tuples)
-
-
-def test_a_temperature_written_as_a_whole_number_is_the_same_setting() -> None:
-    assert key_of({"generation": {"temperature": 0}, "ladder": {"temperatures": [0, 0.4, 0.8]}}) == key_of({})
-
+REVISION = 3
 
 contents = st.lists(st.sampled_from("abcdefghij"), min_size=0, max_size=6)
 
@@ -123,7 +36,7 @@ contents = st.lists(st.sampled_from("abcdefghij"), min_size=0, max_size=6)
 def planned(groups: Iterable[Group], identity: Identity, most: int) -> list[Shard]:
     """The shards of these groups' work, through the ledger."""
     with make_ledger(groups, identity=identity) as ledger:
-        return list(plan_shards(ledger.works.pending(), lambda: most))
+        return list(plan_shards(ledger.works.pending(), lambda: most, 0, REVISION))
 
 
 def to_groups(lists: list[list[str]]) -> list[Group]:
@@ -135,12 +48,12 @@ def to_groups(lists: list[list[str]]) -> list[Group]:
 @given(st.lists(contents, max_size=6), st.integers(1, 7))
 def test_every_photo_is_in_exactly_one_shard_in_the_order_of_the_groups(lists: list[list[str]], most: int) -> None:
     shards = planned(to_groups(lists), make_identity(), most)
-    photos = [item.photo.sha256 for shard in shards for item in shard.items]
+    photos = [item.about.sha256 for shard in shards for item in shard.items]
     assert photos == list(dict.fromkeys(sha(content) for told in lists for content in told))
     assert [len(shard.items) for shard in shards[:-1]] == [most] * (len(shards) - 1)
     assert all(1 <= len(shard.items) <= most for shard in shards)
     for shard in shards:
-        assert all(item.work_key == make_identity().work_key(item.photo.sha256) for item in shard.items)
+        assert all(item.work_key == make_identity().work_key(item.about.sha256) for item in shard.items)
 
 
 @examples()
@@ -163,7 +76,7 @@ def test_the_key_of_a_shard_does_not_depend_on_order_or_names(order: list[str]) 
 def test_a_resubmitted_photo_is_planned_once() -> None:
     groups = [make_group("QC-1", contents="ab", label=Label.FAIL), make_group("QC-1", contents="abc", label=Label.PASS)]
     (shard,) = planned(groups, make_identity(), 100)
-    assert [item.photo.key for item in shard.items] == [
+    assert [item.about.key for item in shard.items] == [
         f"{MISSION}/QC-1/img1.jpg",
         f"{MISSION}/QC-1/img2.jpg",
         f"{MISSION}/QC-1/img3.jpg",
@@ -172,25 +85,18 @@ def test_a_resubmitted_photo_is_planned_once() -> None:
 
 def test_an_epoch_makes_other_keys_of_the_same_work() -> None:
     items = [make_item(make_photo(content)) for content in "abc"]
-    keys = [[shard.key for shard in plan_shards(items, lambda: 2, epoch)] for epoch in (0, 1, 2)]
+    keys = [[shard.key for shard in plan_shards(items, lambda: 2, epoch, REVISION)] for epoch in (0, 1, 2)]
     assert len({key for epoch in keys for key in epoch}) == 6
-    assert [shard.epoch for shard in plan_shards(items, lambda: 2, 2)] == [2, 2]
+    assert [shard.epoch for shard in plan_shards(items, lambda: 2, 2, REVISION)] == [2, 2]
 
 
 def test_a_shard_with_a_photo_that_is_asked_on_is_another_one_than_before() -> None:
     items = [make_item(make_photo(content)) for content in "abc"]
     begun = [items[0], replace(items[1], asked=1), items[2]]
-    before, after = list(plan_shards(items, lambda: 2)), list(plan_shards(begun, lambda: 2))
-    assert [shard.revision for shard in before + after] == [0, 0, grammar.GRAMMAR_REVISION, 0]
+    before, after = list(plan_shards(items, lambda: 2, 0, REVISION)), list(plan_shards(begun, lambda: 2, 0, REVISION))
+    assert [shard.revision for shard in before + after] == [0, 0, REVISION, 0]
     assert before[0].key != after[0].key
     assert before[1] == after[1]
-
-
-def test_a_stricter_grammar_changes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = key_of({})
-    monkeypatch.setattr("tasks.summaries.plan.GRAMMAR_REVISION", grammar.GRAMMAR_REVISION + 1)
-    assert key_of({}) == before
-    assert settings_of(BASE, "float32")["grammar"] == 1
 
 
 def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
@@ -201,14 +107,14 @@ def test_planning_reads_no_more_work_than_a_shard_needs() -> None:
             read.append(name)
             yield make_item(make_photo(name))
 
-    next(plan_shards(items(), lambda: 2))
+    next(plan_shards(items(), lambda: 2, 0, REVISION))
     assert read == ["a", "b"]
 
 
 def test_each_shard_has_the_size_that_is_asked_for_before_it() -> None:
     items = [make_item(make_photo(content)) for content in "abcdefg"]
     sizes = iter([1, 3, 2, 9, 9])
-    assert [len(shard.items) for shard in plan_shards(items, lambda: next(sizes))] == [1, 3, 2, 1]
+    assert [len(shard.items) for shard in plan_shards(items, lambda: next(sizes), 0, REVISION)] == [1, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

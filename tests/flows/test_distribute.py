@@ -13,7 +13,6 @@ import pytest
 
 from blocks.local_store import LocalStore
 from configs.errors import ConfigError
-from configs.missions import known_missions
 from configs.parts import ModelConfig, SpreadConfig
 from configs.settings import load
 from configs.stage_a import StageAConfig
@@ -26,8 +25,8 @@ from tasks.runs.check import check_run
 from tasks.runs.keys import split_manifest_uri
 from tasks.runs.pieces import Piece, read_receipts, write_piece
 from tasks.summaries.grammar import GRAMMAR_REVISION
-from tasks.summaries.plan import identity
-from tasks.summaries.prompts import summary_prompt
+from tasks.summaries.kind import summaries_of
+from tests.builders import FOLDER
 from tests.demo import Demo
 from tests.flows.conftest import MISSION, run_files
 from tests.workers import make_pool, worker
@@ -50,30 +49,30 @@ def make_piece(given: dict[str, Any], store: Path, **changes: Any) -> Piece:
     """The photos of one group as a piece."""
     config = load(StageAConfig, {**given, "store": str(store), "shard_photos": 2, **changes})
     resolved = resolve(config.model, config.merge, "cpu")
-    texts = identity(config, summary_prompt(known_missions()[MISSION]), resolved.fingerprint, (), resolved.dtype)
+    kind = summaries_of(config, resolved)
     root = Path(given["input_root"])
     paths = sorted((root / MISSION / "审核通过" / "QC-20260305-0005").glob("*.jpg"))
     photos = [
         Photo(p.name, str(p.relative_to(root)), p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest())
         for p in paths
     ]
-    items = tuple(WorkItem(texts.work_key(photo.sha256), photo) for photo in photos)
-    return Piece(config, texts, 0, GRAMMAR_REVISION, items)
+    items = tuple(WorkItem(kind.identity.work_key(photo.sha256), photo) for photo in photos)
+    return Piece(kind.name, config.model_dump(mode="json"), kind.identity, 0, GRAMMAR_REVISION, items)
 
 
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_piece_is_answered_and_tried_again_from_where_it_was(given: dict[str, Any], tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     piece = make_piece(given, tmp_path)
-    name = write_piece(store, piece)
-    assert infer_piece(str(tmp_path), MISSION, name) == len(piece.items)
-    first = read_receipts(store, MISSION, name)
-    assert sum(receipt.photos for receipt in first) == len(piece.items)
+    name = write_piece(store, FOLDER, piece)
+    assert infer_piece(str(tmp_path), FOLDER, name) == len(piece.items)
+    first = read_receipts(store, FOLDER, name)
+    assert sum(receipt.items for receipt in first) == len(piece.items)
     assert all(receipt.seconds > 0 for receipt in first)
     lost = first[-1]
     store.delete(lost.key)  # as if the first try had been killed before its last shard
-    infer_piece(str(tmp_path), MISSION, name)
-    again = read_receipts(store, MISSION, name)
+    infer_piece(str(tmp_path), FOLDER, name)
+    again = read_receipts(store, FOLDER, name)
     assert {(receipt.key, receipt.sha256) for receipt in again} == {(receipt.key, receipt.sha256) for receipt in first}
     assert {receipt.key for receipt in again if receipt.seconds > 0} == {lost.key}
 
@@ -82,12 +81,12 @@ def test_a_piece_is_answered_and_tried_again_from_where_it_was(given: dict[str, 
 def test_a_machine_that_would_write_other_texts_is_refused(given: dict[str, Any], demo: Demo, tmp_path: Path) -> None:
     piece = make_piece(given, tmp_path)
     other = make_piece({**given, "model": ModelConfig(base=demo.checkpoint, adapters=(demo.adapter,))}, tmp_path)
-    name = write_piece(LocalStore(tmp_path), Piece(other.config, piece.identity, 0, GRAMMAR_REVISION, piece.items))
+    name = write_piece(LocalStore(tmp_path), FOLDER, replace(piece, config=other.config))
     with pytest.raises(ConfigError, match="another adapters than the run"):
-        infer_piece(str(tmp_path), MISSION, name)
-    name = write_piece(LocalStore(tmp_path), replace(piece, revision=GRAMMAR_REVISION - 1))
+        infer_piece(str(tmp_path), FOLDER, name)
+    name = write_piece(LocalStore(tmp_path), FOLDER, replace(piece, revision=GRAMMAR_REVISION - 1))
     with pytest.raises(ConfigError, match="another grammar than the run"):
-        infer_piece(str(tmp_path), MISSION, name)
+        infer_piece(str(tmp_path), FOLDER, name)
 
 
 @pytest.mark.usefixtures("prefect_harness")

@@ -37,7 +37,7 @@ class TableEngine:
         self.calls.append(list(requests))
         for request in reversed(self.calls[-1]):
             try:
-                data = request.read()
+                data = request.read() if request.read else request.user.encode()
             except PhotoError as error:
                 yield Failure(request.id, error)
                 continue

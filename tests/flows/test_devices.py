@@ -16,7 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 
 from configs.errors import ConfigError
-from flows.fleet import holding_slots, over_lanes
+from flows.devices import holding_slots, over_queues
 from tasks.common.queues import PeekableQueue, SharedQueue
 
 pytestmark = pytest.mark.usefixtures("prefect_harness")
@@ -36,7 +36,7 @@ YARD = Yard()
 
 
 class Device(PeekableQueue[tuple[int, str]]):
-    """A lane with a name."""
+    """A queue with a name."""
 
     def __init__(self, name: str, given: SharedQueue[tuple[int, str]]) -> None:
         super().__init__(given)
@@ -44,10 +44,10 @@ class Device(PeekableQueue[tuple[int, str]]):
 
 
 @task(cache_policy=NO_CACHE)
-def work(number: int, item: str, lane: Device) -> str:
+def work(number: int, item: str, queue: Device) -> str:
     """Holds a device for a moment, and looks at what is next."""
-    device = lane.name
-    lane.peek(0)
+    device = queue.name
+    queue.peek(0)
     with YARD.lock:
         assert device not in YARD.busy
         YARD.busy.add(device)
@@ -71,7 +71,7 @@ def _fresh() -> None:
 def run(devices: list[str], items: list[str]) -> list[str]:
     """All items over the devices."""
     given = SharedQueue(enumerate(items, start=1))
-    return over_lanes([Device(name, given) for name in devices], work, work.submit)
+    return over_queues([Device(name, given) for name in devices], work, work.submit)
 
 
 def test_each_device_has_one_piece_at_a_time_and_results_keep_their_order() -> None:

@@ -16,15 +16,16 @@ from prefect.utilities.annotations import opaque
 
 from blocks.server import has_shared_server
 from configs.errors import ConfigError, Fault
-from configs.stage_a import StageAConfig
+from configs.work import WorkConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.common.progress import Progress
 from tasks.common.queues import PeekableQueue, SharedQueue
 from tasks.engines.open import close_engines
 from tasks.records.work import Shard
 from tasks.runs.shards import Receipt
-from tasks.summaries.lane import DeviceLane
-from tasks.summaries.task import Plan, infer_shard
+from tasks.work.device import DeviceShards
+from tasks.work.plan import Plan
+from tasks.work.task import infer_shard
 
 L = TypeVar("L", bound=PeekableQueue[tuple[int, Any]])
 R = TypeVar("R")
@@ -35,25 +36,25 @@ _LEASE_SECONDS = 60.0
 
 
 def infer_here(
-    config: StageAConfig, plan: Plan, shards: Iterable[Shard], checkpoint: Checkpoint, progress: Progress
+    config: WorkConfig, plan: Plan, shards: Iterable[Shard], checkpoint: Checkpoint, progress: Progress
 ) -> list[Receipt]:
-    """Summarise the shards on this machine's devices, with a slot of each of the run's concurrency limits.
+    """Ask about the shards on this machine's devices, with a slot of each of the run's concurrency limits.
 
     Raises EngineError or StoreError; ConfigError if there is no such limit.
     """
     infer = on_device(infer_shard)
-    given = SharedQueue(enumerate(shards, start=1))
-    lanes = [DeviceLane(device, given) for device in config.fleet]
+    shared = SharedQueue(enumerate(shards, start=1))
+    queues = [DeviceShards(device, shared) for device in config.fleet]
     with holding_slots(config.slots):
         try:
-            return over_lanes(
-                lanes,
-                lambda n, shard, lane: infer(n, opaque(shard), plan, config, checkpoint, progress, lane),
-                lambda n, shard, lane: infer.submit(n, opaque(shard), plan, config, checkpoint, progress, lane),
+            return over_queues(
+                queues,
+                lambda n, shard, queue: infer(n, opaque(shard), plan, config, checkpoint, progress, queue),
+                lambda n, shard, queue: infer.submit(n, opaque(shard), plan, config, checkpoint, progress, queue),
             )
         finally:
-            for lane in lanes:
-                lane.close()
+            for queue in queues:
+                queue.close()
 
 
 def on_device(inferring: Task[P, R]) -> Task[P, R]:
@@ -91,33 +92,33 @@ def holding_slots(names: Sequence[str]) -> Iterator[None]:
             log.info("give the slot of %s back", ", ".join(names))
 
 
-def over_lanes(
-    lanes: Sequence[L],
+def over_queues(
+    queues: Sequence[L],
     here: Callable[[int, Any, L], R],
     submitted: Callable[[int, Any, L], PrefectFuture[R]],
 ) -> list[R]:
-    """The result of each item of the lanes, which are numbered, in the order of the numbers.
+    """The result of each item of the queues, which are numbered, in the order of the numbers.
 
-    Of one lane the work is done `here`. Of several it is `submitted` to threads, one item of a lane at a time. Raises
+    Of one queue the work is done `here`. Of several it is `submitted` to threads, one item of a queue at a time. Raises
     what the first item that failed did, when those under way have ended; no further item is begun.
     """
-    if len(lanes) == 1:
-        (lane,) = lanes
-        return [here(*taken, lane) for taken in iter(lane.take, None)]
+    if len(queues) == 1:
+        (queue,) = queues
+        return [here(*taken, queue) for taken in iter(queue.take, None)]
     free: SimpleQueue[tuple[L, PrefectFuture[R] | None]] = SimpleQueue()
-    for lane in lanes:
-        free.put((lane, None))
+    for queue in queues:
+        free.put((queue, None))
     futures: dict[int, PrefectFuture[R]] = {}
-    left, failed = len(lanes), False
+    left, failed = len(queues), False
     try:
         while left:
-            lane, done = free.get()
+            queue, done = free.get()
             failed = failed or (done is not None and _has_failed(done))
-            if failed or (taken := lane.take()) is None:
+            if failed or (taken := queue.take()) is None:
                 left -= 1
                 continue
-            future = submitted(*taken, lane)
-            future.add_done_callback(lambda future, lane=lane: free.put((lane, future)))
+            future = submitted(*taken, queue)
+            future.add_done_callback(lambda future, queue=queue: free.put((queue, future)))
             futures[taken[0]] = future
     finally:
         for future in futures.values():

@@ -11,7 +11,6 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from blocks.local_store import LocalStore
-from configs.missions import known_missions
 from configs.parts import EndpointConfig, EngineConfig
 from configs.stage_a import StageAConfig
 from tasks.checkpoints.resolve import Checkpoint
@@ -25,11 +24,11 @@ from tasks.records.reasons import Reason
 from tasks.records.work import WorkItem
 from tasks.runs.keys import index_folder
 from tasks.runs.shards import Receipt, parse_shard
-from tasks.summaries.lane import DeviceLane
-from tasks.summaries.plan import identity, plan_shards
-from tasks.summaries.prompts import summary_prompt
-from tasks.summaries.task import Plan, infer_shard
-from tests.builders import MISSION, put_photos, sha
+from tasks.summaries.kind import summaries_of
+from tasks.work.device import DeviceShards
+from tasks.work.plan import Plan
+from tasks.work.task import infer_shard
+from tests.builders import FOLDER, MISSION, make_shard, put_photos, sha
 from tests.tasks.engines.faulty import Script, chat, faulty, status
 
 FILTERED = status(400, {"error": {"code": "data_inspection_failed", "message": "no"}})
@@ -52,23 +51,22 @@ class Work:
             engine=EngineConfig(kind="endpoint", endpoint=endpoint),
         )
         self.checkpoint = Checkpoint("", (), sha("server"), (), "")
-        prompt = summary_prompt(known_missions()[MISSION])
-        texts = identity(self.config, prompt, self.checkpoint.fingerprint, (), "")
+        kind = summaries_of(self.config, self.checkpoint)
         photos = [(name, (folder / "photos" / MISSION / "QC-1" / name).read_bytes()) for name in names]
         self.items = [
-            WorkItem(texts.work_key(digest), Photo(name, f"{MISSION}/QC-1/{name}", len(data), digest, 64, 48))
+            WorkItem(kind.identity.work_key(digest), Photo(name, f"{MISSION}/QC-1/{name}", len(data), digest, 64, 48))
             for name, data in photos
             for digest in [hashlib.sha256(data).hexdigest()]
         ]
-        self.plan = Plan(prompt, texts, len(self.items), 0, len(self.items), 0)
+        self.plan = Plan(kind, len(self.items), 0, 0)
 
     def infer(self) -> Receipt:
         """The shard of all photos."""
-        (shard,) = plan_shards(self.items, lambda: len(self.items))
-        lane = DeviceLane("cpu", SharedQueue(iter([(1, shard)])))
-        assert lane.take()
+        shard = make_shard(self.items)
+        shards = DeviceShards("cpu", SharedQueue(iter([(1, shard)])))
+        assert shards.take()
         with disable_run_logger():
-            return infer_shard.fn(1, shard, self.plan, self.config, self.checkpoint, Progress(len(self.items)), lane)
+            return infer_shard.fn(1, shard, self.plan, self.config, self.checkpoint, Progress(len(self.items)), shards)
 
     def shards(self) -> list[bytes]:
         """The shard objects in the store."""
@@ -90,12 +88,12 @@ def work(server: Script, tmp_path: Path) -> Work:
 def test_a_photo_that_the_server_filters_has_its_own_reason_and_is_not_remembered(work: Work, server: Script) -> None:
     server.acts = [GOOD, FILTERED, *[GOOD] * 4]
     receipt = work.infer()
-    assert (receipt.photos, receipt.inferred, receipt.bad) == (6, 5, 1)
+    assert (receipt.items, receipt.inferred, receipt.bad) == (6, 5, 1)
     (data,) = work.shards()
     (bad,) = [outcome for outcome in parse_shard(data, "shard") if not outcome.ok]
     assert bad.reason is Reason.CONTENT_REFUSED
     assert bad.detail == "the server has no answer for it: HTTP 400, code data_inspection_failed"
-    (index,) = work.store.list(f"{index_folder(MISSION, work.plan.identity.digest)}/")
+    (index,) = work.store.list(f"{index_folder(FOLDER, work.plan.kind.identity.digest)}/")
     assert bad.work_key.encode() not in work.store.read(index.key)
 
 
@@ -107,7 +105,7 @@ def test_what_was_summarised_before_an_error_ended_the_shard_is_kept(work: Work,
     kept = parse_shard(data, "shard")
     assert len(kept) == 4
     assert all(outcome.ok for outcome in kept)
-    (index,) = work.store.list(f"{index_folder(MISSION, work.plan.identity.digest)}/")
+    (index,) = work.store.list(f"{index_folder(FOLDER, work.plan.kind.identity.digest)}/")
     assert all(outcome.work_key.encode() in work.store.read(index.key) for outcome in kept)
 
 
