@@ -61,11 +61,11 @@ def compare_photos(config: DoctorConfig) -> dict[str, Any]:
     from tasks.checkpoints.probes import probe_photos
     from tasks.engines.compare import compare
     from tasks.engines.protocol import Request
-    from tasks.summaries.ladder import first_rung
+    from tasks.summaries.ladder import first_decoding
     from tasks.summaries.prompts import summary_prompt
 
     prompt = summary_prompt(known_missions()[config.mission] if config.mission else None)
-    decoding = first_rung(config.generation)
+    decoding = first_decoding(config.generation)
     requests = [
         Request(photo.name, partial(bytes, photo.data), prompt.system, prompt.user, decoding)
         for photo in probe_photos(config.photos, config.compare, "photos")

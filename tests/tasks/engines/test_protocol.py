@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tasks.engines.protocol import Decoding, Request, longest_first
 from tests.builders import examples
-from tests.tasks.summaries.table_engine import TableEngine
+from tests.tasks.work.table_engine import TableEngine
 
 
 class Measured(TableEngine):
