@@ -1,10 +1,10 @@
-"""Stage-A on very many photos: seconds a step, memory, Prefect objects and store calls. Knows every step, no model.
+"""A run on very many photos: seconds a step, memory, Prefect objects and store calls. Knows every step, no model.
 
 `python -m tests.benchmarks.scale --photos 20000 200000` runs the real flow on tiny photos with an engine that answers
-at once, three times a size: new, with nothing new, and with one new group. Each run is a process of its own beside
-one Prefect server. Prints tables and writes `.bench/scale.json`; absolute seconds depend on the machine, so quote the
-ratios. Fails when a run lists more than the index and its mission's photos, infers what is known, or has a task run a
-photo.
+at once, three times a size: new, with nothing new, and with one new group; with `--kind captions` that of dense
+captions. Each run is a process of its own beside one Prefect server. Prints tables and writes `.bench/scale.json`;
+absolute seconds depend on the machine, so quote the ratios. Fails when a run lists more than the index and its photos,
+infers what is known, or has a task run a photo.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=int, nargs="+", default=[20_000, 200_000], help="sizes, smallest first")
+    parser.add_argument("--kind", choices=("summaries", "captions"), default="summaries")
     parser.add_argument("--out", type=Path, default=Path(".bench/scale.json"))
     parser.add_argument("--clean", action="store_true", help="delete the photos and stores, and do nothing else")
     options = parser.parse_args()
@@ -58,8 +59,10 @@ def main() -> int:
     found: dict[int, dict[str, Any]] = {}
     with prefect_server(ROOT / "prefect") as api:
         for photos in options.photos:
-            found[photos] = measure(photos, api, say)
-    faults = [f"{photos}, {run}: {fault}" for photos in found for run, fault in _faults(photos, found[photos])]
+            found[photos] = measure(options.kind, photos, api, say)
+    faults = [
+        f"{photos}, {run}: {fault}" for photos in found for run, fault in _faults(options.kind, photos, found[photos])
+    ]
     for run in RUNS:
         say.print(_table(run, {photos: by_run[run] for photos, by_run in found.items()}))
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +73,7 @@ def main() -> int:
     return 1 if faults else 0
 
 
-def measure(photos: int, api: str, say: Console) -> dict[str, Any]:
+def measure(kind: str, photos: int, api: str, say: Console) -> dict[str, Any]:
     """All runs of one size, by name."""
     folder = ROOT / str(photos)
     began = time.monotonic()
@@ -83,7 +86,7 @@ def measure(photos: int, api: str, say: Console) -> dict[str, Any]:
     for run in RUNS:
         if run == "one new group":
             add_new_group(folder / "photos", MISSION)
-        measured[run] = _run(folder, api)
+        measured[run] = _run(kind, folder, api)
         say.print(f"{photos} photos, {run}: {measured[run]['summary']['seconds']:.0f} s")
     return measured
 
@@ -124,7 +127,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"no Prefect server at {url}; see its server.log under {ROOT}")
 
 
-def _run(folder: Path, api: str) -> dict[str, Any]:
+def _run(kind: str, folder: Path, api: str) -> dict[str, Any]:
     """One run in a process of its own, with what Prefect's API says of it."""
     out = folder / "run.json"
     out.unlink(missing_ok=True)
@@ -138,7 +141,7 @@ def _run(folder: Path, api: str) -> dict[str, Any]:
     before = datetime.now(UTC)
     artifacts = _artifacts(api)
     with (folder / "run.log").open("wb") as log:
-        command = [sys.executable, "-m", "tests.benchmarks.scale_run", str(folder), str(out)]
+        command = [sys.executable, "-m", "tests.benchmarks.scale_run", kind, str(folder), str(out)]
         code = subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     if code:
         raise SystemExit(f"the run ended with {code}; see {folder / 'run.log'}")
@@ -221,17 +224,19 @@ def _cpu(samples: list[tuple[float, float, float]], moment: float) -> float:
     return samples[0 if moment < samples[0][0] else -1][2]
 
 
-def _faults(photos: int, runs: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _faults(kind: str, photos: int, runs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     expected = {"new": different(photos), "nothing new": 0, "one new group": PER_GROUP}
-    index = f"stage_a/{MISSION}/index/"
+    index = {"summaries": f"stage_a/{MISSION}/index/", "captions": "dense/photos/index/"}[kind]
+    roots = {"summaries": f"{MISSION}/", "captions": ""}[kind]
     for run in RUNS:
         summary, listed = runs[run]["summary"], runs[run]["listed"]
         if summary["inferred"] != expected[run]:
             yield run, f"{summary['inferred']} photos inferred, not {expected[run]}"
-        if summary["quarantined"] or summary["photos"] != photos + PER_GROUP * (run == "one new group"):
-            yield run, f"{summary['photos']} photos, {summary['quarantined']} groups quarantined"
+        bad = summary["rejected" if kind == "captions" else "quarantined"]
+        if bad or summary["photos"] != photos + PER_GROUP * (run == "one new group"):
+            yield run, f"{summary['photos']} photos, {bad} not published"
         odd = [prefix for prefix in listed["store"] if not prefix.startswith(index)]
-        odd += [prefix for prefix in listed["photos"] if prefix != f"{MISSION}/"]
+        odd += [prefix for prefix in listed["photos"] if prefix != roots]
         for prefix in odd:
             yield run, f"everything under {prefix!r} was listed"
         shards = -(-expected[run] // SHARD_PHOTOS)

@@ -1,4 +1,4 @@
-"""One measured Stage-A run, in a process of its own: `scale` starts it. Knows the flow, and no Prefect server.
+"""One measured run, in a process of its own: `scale` starts it. Knows the flow, and no Prefect server.
 
 Only the engine is another one: it reads every photo, and answers at once. Store calls are counted on the way.
 """
@@ -19,6 +19,7 @@ import tasks.engines.open
 import tasks.inputs.task
 from blocks.local_store import LocalStore
 from configs.parts import EngineConfig, ModelConfig
+from flows.dense_caption import dense_caption
 from flows.stage_a import stage_a
 from tasks.engines.protocol import Completion, Request, Results
 from tests.benchmarks.tiny_photos import SHARD_PHOTOS
@@ -30,9 +31,12 @@ _CALLS = ("stat", "read", "open", "write", "upload", "delete", "folders")
 
 
 class InstantEngine:
-    """Reads each photo and gives them all the same summary."""
+    """Reads each photo and gives them all the same answer."""
 
     name = "instant"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def length(self, request: Request) -> int:
         """All are alike."""
@@ -41,9 +45,10 @@ class InstantEngine:
     def generate(self, requests: Iterable[Request]) -> Results:
         """One completion a request, in order."""
         for request in requests:
+            assert request.read is not None
             request.read()
             width, height = request.size or (1, 1)
-            yield Completion(request.id, "BBU设备×1", "stop", 200, 6, 9, width, height, width, height)
+            yield Completion(request.id, self.text, "stop", 200, 6, 9, width, height, width, height)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -132,24 +137,24 @@ def timed(call: Callable[..., Any], name: str, marks: list[tuple[str, float, flo
 
 
 def main() -> int:
-    """Command line: the folder of the run, and the file for what was measured."""
-    folder, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    """Command line: the kind of question, the folder of the run, and the file for what was measured."""
+    kind, folder, out = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3])
     marks: list[tuple[str, float, float]] = []
-    tasks.engines.open._open = lambda spec: InstantEngine()
+    tasks.engines.open._open = lambda spec: InstantEngine("{}" if kind == "captions" else "BBU设备×1")
     for name in ("discover", "verify"):
         setattr(tasks.inputs.task, name, timed(getattr(tasks.inputs.task, name), f"  {name}", marks))
     calls = Calls(folder / "store")
     meter = Meter()
     start, began = meter.now(), time.process_time()
-    summary = stage_a(
-        mission=MISSION,
-        input_root=str(folder / "photos"),
-        store=str(folder / "store"),
-        model=ModelConfig(base=str(folder / "checkpoint")),
-        device="cpu",
-        shard_photos=SHARD_PHOTOS,
-        engine=EngineConfig(batch_size=SHARD_PHOTOS // 2),  # so that the first shard is a whole one too
-    )
+    told: dict[str, Any] = {
+        "input_root": str(folder / "photos"),
+        "store": str(folder / "store"),
+        "model": ModelConfig(base=str(folder / "checkpoint")),
+        "device": "cpu",
+        "shard_photos": SHARD_PHOTOS,
+        "engine": EngineConfig(batch_size=SHARD_PHOTOS // 2),  # so that the first shard is a whole one too
+    }
+    summary = dense_caption(**told, overlays=False) if kind == "captions" else stage_a(**told, mission=MISSION)
     result = {
         "summary": summary,
         "start_mib": start,

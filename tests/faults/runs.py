@@ -28,6 +28,7 @@ from tasks.runs.verified_files import Checked
 from tests.faults import child
 
 MISSION = "挡风板安装检查"
+PHOTO_SET = "夜间"
 SHARD, BATCH = 3, 2
 LOST = SHARD + 2 * BATCH
 """Photos that one kill costs at most: a shard, and what was answered of the next ones while its last photo was."""
@@ -37,7 +38,7 @@ _LOADED = ["flows.cli", "flows.stage_a", "tasks.engines.transformers", "tests.fa
 _PHASES = (
     ("starting", "Beginning flow run"),
     ("verifying", "photos accepted"),
-    ("planning", "to summarise"),
+    ("planning", "to ask about"),
     ("inferring", "are accounted for"),
     ("publishing", "of the mission"),
     ("handing off", "^published "),
@@ -141,14 +142,25 @@ class Launcher:
         cold: bool = False,
         stage_b: bool = False,
     ) -> Run:
-        """A run into `store`; `flags` are added to the command line and `env` to the environment."""
+        """A Stage-A run into `store`; `flags` are added to the command line and `env` to the environment."""
+        argv = ["stage-a", "--mission", MISSION, *self._told(store), "--max-new-tokens", "96", *flags]
+        return self._start([*argv, *([] if stage_b else ["--hand-off.mode", "none"])], env, cold=cold)
+
+    def start_dense(self, store: object, *flags: str, env: Mapping[str, str] | None = None) -> Run:
+        """A run of dense captions into `store`; like `start`."""
+        told = ["--name", PHOTO_SET, "--no-overlays", "--max-pixels", "82944"]
+        return self._start(["dense-caption", *self._told(store), *told, *flags], env, cold=False)
+
+    def _told(self, store: object) -> list[str]:
+        return [
+            *("--input-root", str(self.photos), "--store", str(store), "--checkpoint", self.checkpoint),
+            *("--device", "cpu", "--shard-photos", str(SHARD), "--batch-size", str(BATCH)),
+        ]
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, *, cold: bool) -> Run:
         name = f"{len(list(self.folder.glob('*.err'))):03d}"
         journal, out, err = (self.folder / f"{name}.{kind}" for kind in ("journal", "out", "err"))
         err.touch()
-        argv = ["stage-a", "--mission", MISSION, "--input-root", str(self.photos), "--store", str(store)]
-        argv += ["--checkpoint", self.checkpoint, "--device", "cpu", "--max-new-tokens", "96"]
-        argv += ["--shard-photos", str(SHARD), "--batch-size", str(BATCH), *flags]
-        argv += [] if stage_b else ["--hand-off.mode", "none"]
         environment = os.environ | dict(self.environment) | {child.JOURNAL: str(journal)} | dict(env or {})
         if cold:
             command = [sys.executable, "-m", "tests.faults.child", *argv]

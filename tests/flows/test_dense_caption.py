@@ -17,6 +17,7 @@ from configs.parts import EndpointConfig, EngineConfig, ModelConfig
 from flows.cli import main
 from flows.dense_caption import dense_caption
 from tasks.dense.parse import parse_caption
+from tasks.engines.open import close_engines
 from tasks.records.errors import NothingToDo
 from tests.builders import files_under
 from tests.demo import Demo
@@ -129,6 +130,21 @@ def test_a_second_run_asks_nothing_and_publishes_the_same(given: dict[str, Any],
     again = dense_caption(**{**given, "shard_photos": 100}, store=str(store))
     assert (again["inferred"], again["fresh"], again["sha256"]) == (0, False, run["sha256"])
     assert files_under(LocalStore(store)) == before
+
+
+def test_two_devices_and_other_shards_publish_the_same_bytes(demo: Demo, photos: Path, tmp_path: Path) -> None:
+    told = {
+        "input_root": str(photos),
+        "name": "夜间",
+        "model": ModelConfig(base=demo.checkpoint, max_pixels=82944),
+        "overlays": False,
+    }
+    one = dense_caption(**told, device="cpu", store=str(tmp_path / "one"))
+    two = dense_caption(**told, devices=["cpu:0", "cpu:1"], shard_photos=3, store=str(tmp_path / "two"))
+    assert (one["inferred"], one["sha256"]) == (two["inferred"], two["sha256"])
+    runs = [files_under(LocalStore(tmp_path / name), "dense/夜间/runs/") for name in ("one", "two")]
+    assert runs[0] == runs[1]
+    close_engines()
 
 
 def test_verify_knows_the_run_and_names_what_was_changed(
