@@ -16,7 +16,7 @@ from prefect_aws import AwsCredentials
 
 from blocks.errors import BadKey, ObjectCorrupt, ObjectExists, ObjectMissing, StoreDenied
 from blocks.keys import check_key, check_prefix
-from blocks.retrying import Retry
+from blocks.retrying import Retry, StoreRetry
 from blocks.s3_client import endpoint_of, open_client
 from blocks.s3_errors import Place, translated
 from blocks.s3_stream import ObjectStream
@@ -55,7 +55,7 @@ class S3Store:
         self._location = location
         self._options = options or S3Options()
         self._credentials = credentials or AwsCredentials()
-        self._retry = retry or Retry(self._options.deadline, cure="check the server, or raise s3.deadline")
+        self._retry = StoreRetry(retry or Retry(self._options.deadline), "check the server, or raise s3.deadline")
         self._page = page
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
 from blocks.errors import ObjectCorrupt, StoreUnavailable
-from blocks.retrying import Retry
+from blocks.retrying import StoreRetry
 from blocks.s3_errors import Place, status_of, translated
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class ObjectStream(io.RawIOBase):
     already: nothing helps but to read anew from the start.
     """
 
-    def __init__(self, get: Callable[[dict[str, Any]], GetObjectOutputTypeDef], place: Place, retry: Retry) -> None:
+    def __init__(
+        self, get: Callable[[dict[str, Any]], GetObjectOutputTypeDef], place: Place, retry: StoreRetry
+    ) -> None:
         self._get = get
         self._place = place
         self._retry = retry

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from botocore.exceptions import ClientError
 
 from blocks.errors import ObjectCorrupt, ObjectExists, ObjectMissing, StoreError
-from blocks.retrying import Retry
+from blocks.retrying import StoreRetry
 from blocks.s3_errors import Place, code_of, status_of, translated
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Upload:
     bucket: str
     key: str
     place: Place
-    retry: Retry
+    retry: StoreRetry
 
     def send(self, source: BinaryIO, size: int, *, replace: bool) -> None:
         """The next `size` bytes of `source`; above 16 MiB in parts, of which one is in memory at a time.

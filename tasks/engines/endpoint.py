@@ -24,8 +24,8 @@ from tasks.common.prefetch import prefetch
 from tasks.engines.endpoint_client import EndpointClient
 from tasks.engines.endpoint_opening import find_server
 from tasks.engines.endpoint_questions import Questions
+from tasks.engines.endpoint_retry import EndpointRetry
 from tasks.engines.endpoint_tokens import TokenCounts
-from tasks.engines.patience import Patience
 from tasks.engines.photos import Bounds, Scaler
 from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
@@ -76,7 +76,7 @@ class EndpointEngine:
 
     def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Results come as the server answers."""
-        patience = self._patience()
+        retry = self._retry()
         under_way: set[Future[Result]] = set()
         try:
             depth = self._config.prefetch * self._config.prepare_workers
@@ -91,42 +91,42 @@ class EndpointEngine:
                     if len(under_way) >= self._endpoint.concurrency:
                         done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                         yield from (future.result() for future in done)
-                    under_way.add(self._begin(item, patience))
+                    under_way.add(self._begin(item, retry))
                 while under_way:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
         finally:
             # After an error nobody waits for what is under way: it ends by itself, and is not tried again.
-            patience.stopped.set()
+            retry.stopped.set()
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`. Raises EngineUnavailable if the server breaks off once text has come."""
         ready = self._preparer.prepare(request)
         if isinstance(ready, Failure):
             return ready
-        return self._questions.stream(ready, self._patience(), on_text)
+        return self._questions.stream(ready, self._retry(), on_text)
 
     def close(self) -> None:
         """Close the connections."""
         self._silence.close()
         self._client.close()
 
-    def _begin(self, ready: Ready, patience: Patience) -> Future[Result]:
+    def _begin(self, ready: Ready, retry: EndpointRetry) -> Future[Result]:
         """Ask in a thread of its own. A daemon: nobody who leaves waits for a server that does not answer."""
         future: Future[Result] = Future()
         place = self._questions.place()
 
         def ask() -> None:
             try:
-                future.set_result(self._questions.ask(ready, patience, place))
+                future.set_result(self._questions.ask(ready, retry, place))
             except BaseException as error:
                 future.set_exception(error)
 
         threading.Thread(target=ask, name=f"ask-{place}", daemon=True).start()
         return future
 
-    def _patience(self) -> Patience:
-        return Patience(
+    def _retry(self) -> EndpointRetry:
+        return EndpointRetry(
             self._client.url, self._endpoint.deadline_seconds, stopped=threading.Event(), silence=self._silence
         )
 

@@ -20,9 +20,9 @@ from tasks.engines.endpoint_faults import Blame, ErrorAnswer, blame, read_error
 from tasks.engines.endpoint_replies import (
     Chat,
     Chunk,
-    Odd,
     ServedModel,
     ServerError,
+    UnexpectedReply,
     read_chat,
     read_chunks,
     read_lines,
@@ -47,14 +47,16 @@ _UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 class TryAgain(Exception):
     """One attempt failed, and the next one may not.
 
-    `after` is the seconds that the server asks to wait for; `odd` is true for an answer that cannot be read, `own` for
-    a failure that the request itself may be to blame for.
+    `after` is the seconds that the server asks to wait for; `unexpected` is true for an answer that cannot be read,
+    `own` for a failure that the request itself may be to blame for.
     """
 
-    def __init__(self, message: str, *, after: float | None = None, odd: bool = False, own: bool = False) -> None:
+    def __init__(
+        self, message: str, *, after: float | None = None, unexpected: bool = False, own: bool = False
+    ) -> None:
         self.after = after
-        self.odd = odd
-        self.own = own or odd
+        self.unexpected = unexpected
+        self.own = own or unexpected
         super().__init__(message)
 
 
@@ -144,7 +146,7 @@ class EndpointClient:
         for part in response.iter_bytes():
             size += len(part)
             if size > _MOST_BYTES:
-                raise TryAgain(f"an answer of more than {_MOST_BYTES} bytes", odd=True)
+                raise TryAgain(f"an answer of more than {_MOST_BYTES} bytes", unexpected=True)
             if time.monotonic() > until:
                 raise TryAgain(self._too_late("it goes on"), own=True)
             yield part
@@ -162,8 +164,8 @@ class EndpointClient:
             return read()
         except ServerError as error:
             raise self._failure(response, error.body) from error
-        except Odd as error:
-            raise TryAgain(f"an answer that cannot be read: {error}", odd=True) from error
+        except UnexpectedReply as error:
+            raise TryAgain(f"an answer that cannot be read: {error}", unexpected=True) from error
 
     def _failure(self, response: httpx.Response, body: bytes) -> TryAgain | Refusal:
         """What an error answer means. An error in an answer of status 200 counts as the status that it names."""

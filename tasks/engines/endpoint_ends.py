@@ -10,7 +10,7 @@ from tasks.engines.protocol import FinishReason
 from tasks.records.reasons import Reason
 
 
-class OddEnd(Exception):
+class UnusualEnd(Exception):
     """An answer that ended in a way that asking again does not change."""
 
     def __init__(self, reason: Reason, finish: str) -> None:
@@ -19,7 +19,7 @@ class OddEnd(Exception):
         super().__init__(f"finish_reason {finish}")
 
 
-class OddEndAgain(TryAgain):
+class UnusualEndAgain(TryAgain):
     """An answer that ended in a way that may be another one next time."""
 
     def __init__(self, finish: str) -> None:
@@ -35,11 +35,11 @@ _WORD = re.compile(r"[a-z_]{1,40}")
 
 
 def good_end(reason: str | None) -> FinishReason:
-    """What a finish reason stands for. Raises OddEnd, or OddEndAgain where another attempt may help."""
+    """What a finish reason stands for. Raises UnusualEnd, or UnusualEndAgain where another attempt may help."""
     finish = finish_of(reason)
     if finish is not None:
         return finish
     if reason is not None and reason in _ENDS:
-        raise OddEnd(_ENDS[reason], reason)
+        raise UnusualEnd(_ENDS[reason], reason)
     # Others may be anything: a record takes a short word of them, or none.
-    raise OddEndAgain(reason if reason and _WORD.fullmatch(reason) else "of no known name")
+    raise UnusualEndAgain(reason if reason and _WORD.fullmatch(reason) else "of no known name")

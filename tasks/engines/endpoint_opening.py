@@ -11,7 +11,7 @@ from configs.proxies import reach_local_servers_directly
 from tasks.engines.endpoint_client import EndpointClient, Refusal, TryAgain
 from tasks.engines.endpoint_refusals import Server, list_refused, not_the_base, pick_model
 from tasks.engines.endpoint_replies import ServedModel
-from tasks.engines.patience import Patience
+from tasks.engines.endpoint_retry import EndpointRetry
 from tasks.engines.silence import Silence
 
 _VERSION = re.compile(r"/v\d+\w*(/|$)")
@@ -19,8 +19,8 @@ _VERSION = re.compile(r"/v\d+\w*(/|$)")
 
 def find_server(client: EndpointClient, config: EndpointConfig, silence: Silence) -> Server:
     """The server as it is to be asked. Raises EndpointRefused, EngineGivenUp or EngineError."""
-    patience = Patience(client.url, config.deadline_seconds, silence=silence)
-    return pick_model(patience.call(lambda: _models(client, config)), config)
+    retry = EndpointRetry(client.url, config.deadline_seconds, silence=silence)
+    return pick_model(retry.call(lambda: _models(client, config)), config)
 
 
 def check_endpoint(config: EndpointConfig, api_key: str | None) -> Server:
@@ -40,7 +40,7 @@ def _models(client: EndpointClient, config: EndpointConfig) -> list[ServedModel]
     except Refusal as error:
         raise list_refused(error, config) from error
     except TryAgain as error:
-        if error.odd:  # a web page, perhaps, at the server's root
+        if error.unexpected:  # a web page, perhaps, at the server's root
             _refuse_short_url(client, config)
         raise
     if served is None:

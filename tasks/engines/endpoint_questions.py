@@ -14,12 +14,12 @@ import torch
 
 from tasks.engines.answers import Answer, completion, to_text
 from tasks.engines.endpoint_client import EndpointClient, Refusal, TryAgain
-from tasks.engines.endpoint_ends import OddEnd, OddEndAgain, good_end
+from tasks.engines.endpoint_ends import UnusualEnd, UnusualEndAgain, good_end
 from tasks.engines.endpoint_faults import Blame
 from tasks.engines.endpoint_refusals import Server, chat_refused, refused_in_a_row
 from tasks.engines.endpoint_replies import Chat, Usage
+from tasks.engines.endpoint_retry import EndpointRetry, RequestFails
 from tasks.engines.endpoint_tokens import TokenCounts
-from tasks.engines.patience import Patience, RequestFails
 from tasks.engines.photos import Shown
 from tasks.engines.preparing import Ready
 from tasks.engines.prompting import PromptEncoder
@@ -78,14 +78,14 @@ class Questions:
         """The place of the next photo in the order of asking."""
         return self._refused.place()
 
-    def ask(self, ready: Ready, patience: Patience, place: int) -> Result:
+    def ask(self, ready: Ready, retry: EndpointRetry, place: int) -> Result:
         """The model's answer or scores, or why there is none for this photo alone.
 
         Raises EndpointRefused where no photo would be answered, EngineGivenUp at the deadline, NoScores, else
         EngineError.
         """
         if ready.request.continuations:
-            return self._scored(ready, patience, place)
+            return self._scored(ready, retry, place)
         body = self._body(ready.request, ready.shown)
 
         def attempt() -> _Told:
@@ -93,9 +93,9 @@ class Questions:
             text, finish = chat.choices[0].message.content or "", chat.choices[0].finish_reason
             return text, good_end(finish), chat.usage or Usage()
 
-        return self._settled(ready, place, patience, attempt, self._completion)
+        return self._settled(ready, place, retry, attempt, self._completion)
 
-    def stream(self, ready: Ready, patience: Patience, on_text: Callable[[str], None]) -> Result:
+    def stream(self, ready: Ready, retry: EndpointRetry, on_text: Callable[[str], None]) -> Result:
         """Like `ask`; `on_text` gets the text as it comes. Raises EngineUnavailable if it breaks off in the middle."""
         body = {**self._body(ready.request, ready.shown), "stream_options": {"include_usage": True}}
         pieces: list[str] = []
@@ -104,8 +104,8 @@ class Questions:
             finish, usage = "", Usage()
             try:
                 for chunk in self._client.chunks(body):
-                    if patience.silence is not None:
-                        patience.silence.heard()
+                    if retry.silence is not None:
+                        retry.silence.heard()
                     usage = chunk.usage or usage
                     for choice in chunk.choices[:1]:
                         finish = choice.finish_reason or finish
@@ -121,9 +121,9 @@ class Questions:
                 # Asking again would say the first words twice.
                 raise EngineUnavailable(f"{self._client.url} broke off in the middle of an answer: {error}") from error
 
-        return self._settled(ready, self.place(), patience, attempt, self._completion)
+        return self._settled(ready, self.place(), retry, attempt, self._completion)
 
-    def _scored(self, ready: Ready, patience: Patience, place: int) -> Result:
+    def _scored(self, ready: Ready, retry: EndpointRetry, place: int) -> Result:
         url = self._client.url
         if self._prompts is None:
             raise NoScores(
@@ -146,7 +146,7 @@ class Questions:
             written = not handed_over
             return scores(ready.request, where, choice.logprobs, prompts.tokenizer, counted, written=written)
 
-        return self._settled(ready, place, patience, lambda: self._client.chat(body), read)
+        return self._settled(ready, place, retry, lambda: self._client.chat(body), read)
 
     def _completion(self, ready: Ready, told: _Told) -> Result:
         text, finish, usage = told
@@ -158,22 +158,22 @@ class Questions:
         self,
         ready: Ready,
         place: int,
-        patience: Patience,
+        retry: EndpointRetry,
         attempt: Callable[[], _T],
         read: Callable[[Ready, _T], Result],
     ) -> Result:
         try:
-            told = patience.call(attempt, lambda since: self._answers_others(since, ready))
+            told = retry.call(attempt, lambda since: self._answers_others(since, ready))
         except Refusal as error:
             if error.blame is Blame.SERVER:
                 raise chat_refused(error, self._server, ready) from error
             reason = Reason.CONTENT_REFUSED if error.blame is Blame.CONTENT else Reason.REQUEST_REFUSED
             code = f", code {error.code}" if error.code else ""
             return self._failure(ready, place, reason, f"HTTP {error.status}{code}", str(error))
-        except OddEnd as error:
+        except UnusualEnd as error:
             return self._failure(ready, place, error.reason, f"finish_reason {error.finish}", str(error))
         except RequestFails as error:
-            if isinstance(error.last, OddEndAgain):
+            if isinstance(error.last, UnusualEndAgain):
                 how = f"finish_reason {error.last.finish}"
                 return self._failure(ready, place, Reason.ANSWER_BROKEN_OFF, how, str(error))
             return self._failure(ready, place, Reason.ENGINE_FAILED, "it answers for others", str(error))

@@ -32,7 +32,7 @@ _FINISHES: dict[str | None, FinishReason] = {
 """OpenAI's names of the two good ends, and those of TGI, Mistral and Anthropic, which gateways hand on."""
 
 
-class Odd(Exception):
+class UnexpectedReply(Exception):
     """An answer that is not what the format promises."""
 
 
@@ -129,32 +129,34 @@ def finish_of(reason: str | None) -> FinishReason | None:
 
 
 def read_chat(body: bytes) -> Chat:
-    """A chat completion. Raises Odd or ServerError."""
+    """A chat completion. Raises UnexpectedReply or ServerError."""
     return _read(Chat, body)
 
 
 def read_served(body: bytes) -> list[ServedModel]:
-    """The model list. Raises Odd or ServerError."""
+    """The model list. Raises UnexpectedReply or ServerError."""
     return _read(Served, body).data
 
 
 def read_lines(parts: Iterable[bytes]) -> Iterator[str]:
     """The lines of a stream of server-sent events, without their ends: LF, CR LF or CR, and nothing else.
 
-    Raises Odd for a line of more than a MiB, and for one that is not UTF-8.
+    Raises UnexpectedReply for a line of more than a MiB, and for one that is not UTF-8.
     """
     rest = b""
     for part in parts:
         *lines, rest = _LINE_END.split(rest + part)
         if len(rest) > _LONGEST_LINE:
-            raise Odd(f"a line of more than {_LONGEST_LINE} bytes")
+            raise UnexpectedReply(f"a line of more than {_LONGEST_LINE} bytes")
         yield from map(_decoded, lines)
     if rest.endswith(b"\r"):
         yield _decoded(rest[:-1])
 
 
 def read_chunks(lines: Iterable[str]) -> Iterator[Chunk]:
-    """The chunks of a stream of server-sent events, up to `[DONE]` or to where it ends. Raises Odd or ServerError.
+    """The chunks of a stream of server-sent events, up to `[DONE]` or to where it ends.
+
+    Raises UnexpectedReply or ServerError.
 
     Format: WHATWG HTML, 9.2.6: an event's data lines are joined, a blank line ends it, other fields and comments are
     skipped.
@@ -188,11 +190,11 @@ def _read(kind: type[_M], body: bytes) -> _M:
             raise ServerError(body) from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Odd(f"{first['msg']}" + (f" ({where})" if where else "")) from None
+        raise UnexpectedReply(f"{first['msg']}" + (f" ({where})" if where else "")) from None
 
 
 def _decoded(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
-        raise Odd(f"a line that is not UTF-8: {error.reason}") from None
+        raise UnexpectedReply(f"a line that is not UTF-8: {error.reason}") from None

@@ -155,7 +155,7 @@ class SwiftEngine:
         try:
             whole = before_stop(self._answer(answer.choices[0]), row.request.decoding.stop)
             return completion(row.request.id, whole, row.tokens, row.shown)
-        except _OddEnd as error:
+        except _UnusualEnd as error:
             return self._failure(row, place, error.reason, str(error), error)
 
     def _scores(self, row: Ready, choice: Any) -> Result:
@@ -191,7 +191,7 @@ class SwiftEngine:
                         pieces.append(piece)
                         on_text(piece)
             answer = Answer("".join(pieces), _finish(finish), tokens)
-        except _OddEnd as error:
+        except _UnusualEnd as error:
             return self._failure(row, self._refused.place(), error.reason, str(error), error)
         finally:
             self._swift.strict = not self._own_batches
@@ -259,7 +259,7 @@ class SwiftEngine:
         )
 
 
-class _OddEnd(Exception):
+class _UnusualEnd(Exception):
     """An answer that ended neither by itself nor at its limit."""
 
     def __init__(self, finish: str | None) -> None:
@@ -269,5 +269,5 @@ class _OddEnd(Exception):
 
 def _finish(reason: str | None) -> FinishReason:
     if reason not in {"stop", "length"}:
-        raise _OddEnd(reason)
+        raise _UnusualEnd(reason)
     return "stop" if reason == "stop" else "length"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import pickle
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import pytest
 
 from blocks.errors import ObjectMissing, StoreDenied, StoreError, StoreGivenUp, StoreUnavailable
-from blocks.retrying import Retry
+from blocks.retrying import Retry, Spent, StoreRetry
 
 URI = "s3://bucket/前缀/a"
 AWAY = "the server failed (SlowDown, HTTP 503): bucket 'bucket' at http://127.0.0.1:9000: try again"
@@ -53,8 +54,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def retry_of(clock: Clock, deadline: float = 60.0) -> Retry:
-    return Retry(deadline, "raise the deadline", 0.5, 8.0, clock.sleep, clock)
+def retry_of(clock: Clock, deadline: float = 60.0) -> StoreRetry:
+    return StoreRetry(Retry(deadline, 0.5, 8.0, clock.sleep, clock), "raise the deadline")
 
 
 def test_what_works_is_called_once(clock: Clock) -> None:
@@ -155,5 +156,35 @@ def test_a_long_wait_is_not_silent(clock: Clock, caplog: pytest.LogCaptureFixtur
 
 def test_the_real_clock() -> None:
     clock = Clock()
-    assert Retry(5, first_wait=0.001).call(Flaky(clock, failures=3)) == "done"
-    assert Retry(5).cure
+    assert StoreRetry(Retry(5, first_wait=0.001)).call(Flaky(clock, failures=3)) == "done"
+
+
+def test_one_who_retries_is_heard_before_the_deadline(clock: Clock) -> None:
+    """`ended`: True ends it at once, False grants one more attempt whatever the deadline."""
+
+    def passing(error: BaseException) -> TypeGuard[ValueError]:
+        return isinstance(error, ValueError)
+
+    def given_up(error: ValueError, spent: Spent) -> RuntimeError:
+        return RuntimeError(f"{error}, {spent.attempts}")
+
+    def attempts(verdicts: list[bool], deadline: float) -> int:
+        work, left = Flaky(clock, failures=99, error=ValueError("no")), iter(verdicts)
+        with pytest.raises(RuntimeError, match=f"no, {len(verdicts)}"):
+            retry_of(clock, deadline).retry.call(work, passing, given_up, ended=lambda _: next(left))
+        return len(work.begun)
+
+    assert attempts([True], deadline=60) == 1
+    assert attempts([False, False, True], deadline=0) == 3
+
+
+def test_a_server_that_asks_for_a_longer_wait_gets_it_up_to_the_deadline(clock: Clock) -> None:
+    def passing(error: BaseException) -> TypeGuard[ValueError]:
+        return isinstance(error, ValueError)
+
+    work = Flaky(clock, failures=99, error=ValueError("no"))
+    with pytest.raises(RuntimeError, match=r"3 attempts in 20\.0 s"):
+        retry_of(clock, 20).retry.call(
+            work, passing, lambda _, spent: RuntimeError(str(spent)), at_least=lambda _: 15.0
+        )
+    assert clock.waits == [15.0, 5.0]

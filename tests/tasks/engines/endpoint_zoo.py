@@ -23,7 +23,7 @@ from PIL import Image
 from configs.errors import FieldcheckError
 from configs.parts import EndpointConfig, EngineConfig
 from tasks.engines.endpoint import EndpointEngine
-from tasks.engines.patience import Patience
+from tasks.engines.endpoint_retry import EndpointRetry
 from tasks.engines.protocol import Completion, Decoding, Failure, Request, Result
 from tests.tasks.engines.faulty import (
     TEXT,
@@ -250,10 +250,10 @@ def outcome(case: Case) -> str:
 
     Raises whatever is no error of ours.
     """
-    quick = partial(Patience, first_wait=0.01, longest_wait=0.05)
+    quick = partial(EndpointRetry, first_wait=0.01, longest_wait=0.05)
     with ExitStack() as stack:
         for place in ("endpoint", "endpoint_opening"):
-            stack.enter_context(patch(f"tasks.engines.{place}.Patience", quick))
+            stack.enter_context(patch(f"tasks.engines.{place}.EndpointRetry", quick))
         stack.enter_context(patch("tasks.engines.endpoint_client._MOST_BYTES", 2_000_000))
         script = stack.enter_context(_served(case))
         url = case.endpoint.get("url", script.url) or script.url.removesuffix("/v1")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from configs.parts import EndpointConfig, EngineConfig, ModelConfig
 from tasks.engines.endpoint import EndpointEngine
-from tasks.engines.patience import Patience
+from tasks.engines.endpoint_retry import EndpointRetry
 from tasks.engines.protocol import Completion, Decoding, Failure, Request
 from tasks.engines.silence import Silence
 from tasks.engines.transformers import TransformersEngine
@@ -566,7 +566,9 @@ def test_a_text_that_the_server_fails_on_is_compared_with_another_text(
     server: Script, monkeypatch: pytest.MonkeyPatch, answers_before: int
 ) -> None:
     """A server of a model without eyes would refuse a picture, whoever is to blame."""
-    monkeypatch.setattr("tasks.engines.endpoint.Patience", partial(Patience, first_wait=0.01, longest_wait=0.05))
+    monkeypatch.setattr(
+        "tasks.engines.endpoint.EndpointRetry", partial(EndpointRetry, first_wait=0.01, longest_wait=0.05)
+    )
     bad = Request("bad", None, "系统", "坏", GREEDY)
     good = [Request(f"good {number}", None, "系统", "好", GREEDY) for number in range(answers_before)]
 

@@ -42,7 +42,7 @@ def test_an_answer_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> N
         pytest.raises(TryAgain, match="more than 1000") as caught,
     ):
         client(script).chat({})
-    assert caught.value.odd
+    assert caught.value.unexpected
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engines.endpoint_replies import (
-    Odd,
     ServerError,
+    UnexpectedReply,
     Usage,
     finish_of,
     read_chat,
@@ -38,7 +38,7 @@ def test_what_is_right_is_read() -> None:
     ],
 )
 def test_what_is_odd_is_odd(body: bytes) -> None:
-    with pytest.raises(Odd):
+    with pytest.raises(UnexpectedReply):
         read_chat(body)
 
 
@@ -46,7 +46,7 @@ def test_what_is_odd_is_odd(body: bytes) -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_odd(body: bytes) -> None:
     for read in (read_chat, read_served):
-        with pytest.raises(Odd):
+        with pytest.raises(UnexpectedReply):
             read(body)
 
 
@@ -73,7 +73,7 @@ def test_events_are_joined_lines_and_comments_are_skipped() -> None:
 def test_an_error_within_a_stream_is_told_from_what_is_odd() -> None:
     with pytest.raises(ServerError):
         list(read_chunks(['data: {"error": {"message": "no"}}', ""]))
-    with pytest.raises(Odd, match="choices"):
+    with pytest.raises(UnexpectedReply, match="choices"):
         list(read_chunks(['data: {"chose": []}', ""]))
 
 
@@ -115,9 +115,9 @@ def test_lines_are_the_same_however_the_bytes_come(lines: list[str], cuts: list[
 
 
 def test_a_line_without_an_end_and_one_that_is_no_utf8_are_odd() -> None:
-    with pytest.raises(Odd, match="more than 1048576 bytes"):
+    with pytest.raises(UnexpectedReply, match="more than 1048576 bytes"):
         list(read_lines(b"x" * 65536 for _ in range(99)))
-    with pytest.raises(Odd, match="not UTF-8"):
+    with pytest.raises(UnexpectedReply, match="not UTF-8"):
         list(read_lines([b"\xff\n"]))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.engines.endpoint_client import TryAgain
-from tasks.engines.patience import Patience, RequestFails
+from tasks.engines.endpoint_retry import EndpointRetry, RequestFails
 from tasks.records.errors import EngineError, EngineGivenUp
 
 
@@ -25,13 +25,13 @@ def failing(times: int, **how: object) -> tuple[Callable[[], str], list[float]]:
     return operation, at
 
 
-def patience(deadline: float, **settings: object) -> Patience:
-    return Patience("http://gpu/v1", deadline, first_wait=0.01, longest_wait=0.05, **settings)  # type: ignore[arg-type]
+def retry(deadline: float, **settings: object) -> EndpointRetry:
+    return EndpointRetry("http://gpu/v1", deadline, first_wait=0.01, longest_wait=0.05, **settings)  # type: ignore[arg-type]
 
 
 def test_it_goes_on_until_it_works() -> None:
     operation, at = failing(5)
-    assert patience(30).call(operation) == "done"
+    assert retry(30).call(operation) == "done"
     assert len(at) == 6
 
 
@@ -40,28 +40,28 @@ def test_other_errors_pass_at_once() -> None:
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        patience(30).call(operation)
+        retry(30).call(operation)
 
 
 def test_the_last_try_is_at_the_deadline_and_a_longer_wait_is_cut_short() -> None:
     operation, at = failing(99, after=60.0)
     began = time.monotonic()
     with pytest.raises(EngineGivenUp, match=r"http://gpu/v1 gave no answer: 2 attempts in 0\.\d s, the last: busy"):
-        patience(0.3).call(operation)
+        retry(0.3).call(operation)
     assert at[-1] - began >= 0.29
 
 
 def test_a_deadline_of_nothing_is_one_try() -> None:
     operation, at = failing(99)
     with pytest.raises(EngineGivenUp, match="1 attempt in"):
-        patience(0).call(operation)
+        retry(0).call(operation)
     assert len(at) == 1
 
 
 def test_three_odd_answers_are_enough() -> None:
-    operation, at = failing(99, odd=True)
+    operation, at = failing(99, unexpected=True)
     with pytest.raises(EngineError, match="does not answer as an OpenAI-compatible server does: 3 attempts"):
-        patience(30).call(operation)
+        retry(30).call(operation)
     assert len(at) == 3
 
 
@@ -71,7 +71,7 @@ def test_nobody_waits_once_it_is_stopped() -> None:
     threading.Timer(0.1, stopped.set).start()
     began = time.monotonic()
     with pytest.raises(EngineGivenUp):
-        patience(30, stopped=stopped).call(operation)
+        retry(30, stopped=stopped).call(operation)
     assert time.monotonic() - began < 5
     assert len(at) <= 2
 
@@ -80,31 +80,31 @@ def test_a_request_that_fails_while_others_are_answered_is_to_blame() -> None:
     operation, at = failing(99, own=True)
     asked: list[float] = []
     with pytest.raises(RequestFails, match="busy"):
-        patience(30).call(operation, lambda since: not asked.append(since))
+        retry(30).call(operation, lambda since: not asked.append(since))
     assert (len(at), len(asked)) == (4, 1)
     assert at[1] < asked[0] <= at[2]  # answers since the third attempt began
 
 
 def test_a_request_that_fails_while_nobody_is_answered_is_not() -> None:
     operation, at = failing(8, own=True)
-    assert patience(30).call(operation, lambda since: False) == "done"
+    assert retry(30).call(operation, lambda since: False) == "done"
     assert len(at) == 9
 
 
 def test_a_busy_server_is_never_the_requests_fault() -> None:
     operation, at = failing(8)
-    assert patience(30).call(operation, lambda since: True) == "done"
+    assert retry(30).call(operation, lambda since: True) == "done"
     assert len(at) == 9
 
 
 def test_a_request_whose_last_attempt_works_is_answered() -> None:
     operation, at = failing(3, own=True)
-    assert patience(30).call(operation, lambda since: True) == "done"
+    assert retry(30).call(operation, lambda since: True) == "done"
     assert len(at) == 4
 
 
 def test_an_answer_that_cannot_be_read_is_the_requests_fault_if_others_are_read() -> None:
-    operation, at = failing(99, odd=True)
+    operation, at = failing(99, unexpected=True)
     with pytest.raises(RequestFails):
-        patience(30).call(operation, lambda since: True)
+        retry(30).call(operation, lambda since: True)
     assert len(at) == 4
