@@ -6,9 +6,9 @@ from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
 from pydantic import ConfigDict, Field, field_validator
 
+from blocks.locations import open_location
 from blocks.store import Store
-from blocks.stores import open_s3_store, open_store
-from configs.stores import REGION, BlockLocation, S3Location, S3Options, checked_endpoint, parse_store_uri
+from configs.stores import REGION, BlockLocation, S3Options, checked_endpoint, parse_store_uri
 
 
 class PublishTarget(Block):
@@ -84,11 +84,10 @@ class PublishTarget(Block):
     def get_store(self, options: S3Options | None = None) -> Store:
         """The store, untouched yet. What the block leaves open, and time limits and attempts, come from `options`.
 
-        Raises ConfigError and StoreUnavailable as `open_store` does.
+        Raises ConfigError and StoreUnavailable as `open_location` does.
         """
         location, options = parse_store_uri(self.uri), options or S3Options()
-        if not isinstance(location, S3Location):
-            return open_store(self.uri)
+        assert not isinstance(location, BlockLocation), "the validator refuses another block"
         own = {"endpoint_url": self.endpoint_url, "region": self.region, "path_style": self.path_style}
         options = options.model_copy(update={name: value for name, value in own.items() if value is not None})
-        return open_s3_store(location, options, self.aws_credentials)
+        return open_location(location, options, self.aws_credentials)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from blocks.local_store import LocalStore
+from blocks.locations import open_location
 from blocks.store import Store
 from configs.errors import ConfigError, Fault
-from configs.proxies import check_s3_proxy, reach_local_servers_directly
-from configs.stores import LocalLocation, S3Location, S3Options, parse_store_uri
-
-if TYPE_CHECKING:
-    from prefect_aws import AwsCredentials
+from configs.stores import BlockLocation, S3Options, parse_store_uri
 
 
 def open_store(uri: str, options: S3Options | None = None) -> Store:
@@ -26,29 +20,9 @@ def open_store(uri: str, options: S3Options | None = None) -> Store:
         location = parse_store_uri(uri)
     except ValueError as error:
         raise ConfigError([Fault("store URI", str(error))]) from error
-    if isinstance(location, LocalLocation):
-        return LocalStore(location.path, make=False)
-    if isinstance(location, S3Location):
-        return open_s3_store(location, options or S3Options())
+    if not isinstance(location, BlockLocation):
+        return open_location(location, options or S3Options())
     from blocks.loading import load_block
     from blocks.publish_target import PublishTarget
 
     return load_block(PublishTarget, location.name).get_store(options)
-
-
-def open_s3_store(location: S3Location, options: S3Options, credentials: AwsCredentials | None = None) -> Store:
-    """The store in a bucket; credentials are those given, else of the block that the options name, else boto3's chain.
-
-    Raises as open_store does.
-    """
-    from prefect_aws import AwsCredentials
-
-    from blocks.loading import load_block
-    from blocks.s3_client import endpoint_of
-    from blocks.s3_store import S3Store
-
-    if credentials is None and options.credentials_block is not None:
-        credentials = load_block(AwsCredentials, options.credentials_block)
-    reach_local_servers_directly()
-    check_s3_proxy(endpoint_of(credentials or AwsCredentials(), options))
-    return S3Store(location, options, credentials)

@@ -1,4 +1,4 @@
-"""A photo's bytes to the picture that the model is shown, the same for every engine. Knows no prompt and no batch.
+"""A photo's bytes to the picture that the model is shown, the same for every engine, and to patches of it.
 
 Whatever reads the picture afterwards, its own resizing finds nothing left to do, so that the text does not depend on
 the engine.
@@ -19,6 +19,9 @@ from configs.parts import VISUAL_TOKEN_PIXELS, InputConfig, ModelConfig
 from tasks.images.open import decoding
 from tasks.records.base import ScaledBy
 from tasks.records.errors import EngineError
+
+Grid = tuple[int, int]
+"""Rows and columns of patches."""
 
 _SMALLEST = 4
 """Visual tokens of the smallest picture that is worth showing."""
@@ -153,6 +156,28 @@ class Scaler:
 def _resized(image: Image.Image, width: int, height: int) -> torch.Tensor:
     pixels = vision.pil_to_tensor(image)
     return vision.resize(pixels, [height, width], interpolation=vision.InterpolationMode.BICUBIC, antialias=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """A picture in patches: `pixels` is uint8 [rows * columns, channels * patch * patch]."""
+
+    pixels: torch.Tensor
+    grid: Grid
+
+
+def patchify(picture: torch.Tensor, patch: int, merge: int) -> Patches:
+    """Cut a picture uint8 [channels, height, width] whose sides are multiples of `patch * merge`.
+
+    The order is that of Qwen2-VL's image processor: squares of `merge` x `merge` patches, which become one visual
+    token, row by row. The processor writes every patch twice, once for each frame of a video that a photo does not
+    have, and as normalised floats: eight times the bytes. Both are in the first layer's weights here.
+    """
+    channels, height, width = picture.shape
+    rows, columns = height // patch, width // patch
+    squares = picture.reshape(channels, rows // merge, merge, patch, columns // merge, merge, patch)
+    pixels = squares.permute(1, 4, 2, 5, 0, 3, 6).reshape(rows * columns, channels * patch * patch)
+    return Patches(pixels.contiguous(), (rows, columns))
 
 
 class Patchifier:

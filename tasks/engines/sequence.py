@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from tasks.engines.photos import Shown
-    from tasks.engines.qwen.vision import Patches
+    from tasks.engines.photos import Patches, Shown
 
 
 class Status(Enum):

@@ -16,12 +16,12 @@ from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.engines.answers import Pieces, StopStrings, before_stop, completion, read_answer
 from tasks.engines.continuous_batching import ContinuousBatching, Source
 from tasks.engines.loading import end_tokens, load_model, load_processor, longest_request, pick_device
-from tasks.engines.photos import Bounds, Scaler
+from tasks.engines.photos import Bounds, Scaler, patchify
 from tasks.engines.preparing import Preparer
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, Request, Result, Results, Scores
 from tasks.engines.qwen.generator import Generator
-from tasks.engines.qwen.vision import Normalisation, patchify
+from tasks.engines.qwen.vision import Normalisation
 from tasks.engines.scoring import join_scores, split_scores
 from tasks.engines.sequence import Sequence
 from tasks.engines.static_batches import device_errors

@@ -75,7 +75,7 @@ def test_a_password_in_the_endpoint_is_not_repeated() -> None:
 
 def test_options_fill_what_the_block_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[S3Options] = []
-    monkeypatch.setattr(publish_target, "open_s3_store", lambda _, options, __: seen.append(options))
+    monkeypatch.setattr(publish_target, "open_location", lambda _, options, __: seen.append(options))
     given = S3Options(endpoint_url="http://127.0.0.1:1", region="given", max_attempts=7, path_style=True)
     PublishTarget(uri="s3://bucket", region="own", path_style=False).get_store(given)
     assert seen == [S3Options(endpoint_url="http://127.0.0.1:1", region="own", max_attempts=7, path_style=False)]

@@ -19,38 +19,14 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.qwen3_vl.modeling_qwen3_vl import eager_attention_forward
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids
 
+from tasks.engines.photos import Grid, Patches
 from tasks.engines.qwen.rotary import rotate
-
-Grid = tuple[int, int]
-"""Rows and columns of patches."""
 
 _MIDDLE = 128
 """Taken off every byte: the rest is small and exact in 16 bits, and the bias does not have to make up for it."""
 
 _GRIDS = 16
 """Sizes whose position embeddings are kept: at 3,072 patches of 1,152 numbers, 14 MB each in float32."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patches:
-    """A picture in patches: `pixels` is uint8 [rows * columns, channels * patch * patch]."""
-
-    pixels: Tensor
-    grid: Grid
-
-
-def patchify(picture: Tensor, patch: int, merge: int) -> Patches:
-    """Cut a picture uint8 [channels, height, width] whose sides are multiples of `patch * merge`.
-
-    The order is that of Qwen2-VL's image processor: squares of `merge` x `merge` patches, which become one visual
-    token, row by row. The processor writes every patch twice, once for each frame of a video that a photo does not
-    have, and as normalised floats: eight times the bytes. Both are in the first layer's weights here.
-    """
-    channels, height, width = picture.shape
-    rows, columns = height // patch, width // patch
-    squares = picture.reshape(channels, rows // merge, merge, patch, columns // merge, merge, patch)
-    pixels = squares.permute(1, 4, 2, 5, 0, 3, 6).reshape(rows * columns, channels * patch * patch)
-    return Patches(pixels.contiguous(), (rows, columns))
 
 
 @dataclass(frozen=True, slots=True)

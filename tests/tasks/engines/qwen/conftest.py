@@ -9,10 +9,9 @@ import torch
 
 from configs.parts import InputConfig, ModelConfig
 from tasks.engines.loading import load_model, load_processor
-from tasks.engines.photos import Bounds, Scaler, Shown
+from tasks.engines.photos import Bounds, Patches, Scaler, Shown, patchify
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.protocol import Decoding, Request
-from tasks.engines.qwen.vision import Patches, patchify
 from tasks.engines.sequence import Sequence
 from tests.demo import Demo
 from tests.tasks.engines.asking import ask_mixed

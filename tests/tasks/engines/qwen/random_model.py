@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from tasks.engines.photos import Shown
+from tasks.engines.photos import Patches, Shown, patchify
 from tasks.engines.prompting import PromptIds
 from tasks.engines.protocol import Decoding, Request
-from tasks.engines.qwen.vision import Normalisation, Patches, patchify
+from tasks.engines.qwen.vision import Normalisation
 from tasks.engines.sequence import Sequence
 
 PATCH, MERGE, VOCABULARY = 4, 2, 48

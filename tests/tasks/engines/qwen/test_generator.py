@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tasks.engines.loading import end_tokens
-from tasks.engines.photos import Shown
+from tasks.engines.photos import Patches, Shown
 from tasks.engines.prompting import PromptEncoder, PromptIds
 from tasks.engines.qwen import generator as module
 from tasks.engines.qwen.decode_steps import DecodeSteps
 from tasks.engines.qwen.generator import Generator
 from tasks.engines.qwen.kv_slots import ROUND
-from tasks.engines.qwen.vision import Normalisation, Patches
+from tasks.engines.qwen.vision import Normalisation
 from tasks.engines.sequence import Sequence
 from tests.tasks.engines.qwen.sources import Ask, keeping
 

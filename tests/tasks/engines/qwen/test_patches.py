@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engines.qwen.vision import patchify
+from tasks.engines.photos import patchify
 from tests.builders import examples
 
 

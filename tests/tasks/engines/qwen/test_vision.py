@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 
 from configs.parts import ModelConfig
 from tasks.engines.loading import load_model
-from tasks.engines.qwen.vision import Normalisation, Patches, VisionTower, patchify
+from tasks.engines.photos import Patches, patchify
+from tasks.engines.qwen.vision import Normalisation, VisionTower
 from tests.demo import Demo
 
 SIDES = [(6, 9), (9, 6), (6, 9), (1, 1), (8, 8), (6, 9)]
