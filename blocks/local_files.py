@@ -15,8 +15,8 @@ import uuid
 from collections.abc import Callable
 
 from blocks.errors import ObjectExists, StoreDenied
-from blocks.keys import TEMPORARY_PREFIX
 from blocks.local_errors import translate, translated
+from configs.stores import TEMPORARY_PREFIX
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 

@@ -10,11 +10,10 @@ from collections.abc import Generator, Iterator
 from typing import BinaryIO, TypeAlias, cast
 
 from blocks.errors import ObjectMissing, StoreDenied
-from blocks.keys import TEMPORARY_PREFIX, check_key, check_prefix
 from blocks.local_errors import TranslatingFile, translated
 from blocks.local_files import exists, make_folder, open_temporary, put_in_place, swap, sweep, write_all
-from blocks.store import ObjectInfo
-from configs.stores import MAX_KEY_BYTES
+from blocks.store import ObjectInfo, check_key, check_prefix
+from configs.stores import MAX_KEY_BYTES, TEMPORARY_PREFIX
 
 _COPY_BYTES = 1 << 20
 _Entries: TypeAlias = Generator[os.DirEntry[str], None, None]

@@ -15,14 +15,13 @@ from botocore.exceptions import PaginationError
 from prefect_aws import AwsCredentials
 
 from blocks.errors import BadKey, ObjectCorrupt, ObjectExists, ObjectMissing, StoreDenied
-from blocks.keys import check_key, check_prefix
 from blocks.retrying import Retry, StoreRetry
 from blocks.s3_client import endpoint_of, open_client
 from blocks.s3_errors import Place, translated
 from blocks.s3_stream import ObjectStream
 from blocks.s3_sweep import sweep
 from blocks.s3_upload import Upload
-from blocks.store import ObjectInfo
+from blocks.store import ObjectInfo, check_key, check_prefix
 from configs.stores import MAX_KEY_BYTES, S3Location, S3Options
 
 if TYPE_CHECKING:

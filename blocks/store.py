@@ -1,10 +1,13 @@
-"""The store protocol: objects by key under one root. Knows keys and bytes, not what they mean or where they lie."""
+"""The store protocol, objects by key under one root, and the check of keys. Knows not what keys and bytes mean."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, runtime_checkable
+
+from blocks.errors import BadKey
+from configs.stores import key_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,25 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; no error if it is not there."""
         ...
+
+
+def check_key(key: str, uri: str) -> str:
+    """`key` itself. Raises BadKey, naming the store at `uri`, when it is not a key that we write."""
+    fault = key_fault(key)
+    if fault is not None:
+        raise BadKey(f"the key {_shown(key)} cannot be used: {fault}", uri=uri)
+    return key
+
+
+def check_prefix(prefix: str, uri: str) -> str:
+    """A listing prefix without its trailing slash; empty stands for the whole store. Raises BadKey."""
+    bare = prefix.removesuffix("/")
+    if not prefix:
+        return ""
+    return check_key(bare, uri)
+
+
+def _shown(key: str) -> str:
+    # repr also escapes control characters and lone surrogates, so that a log can always hold the message.
+    shown = repr(key)
+    return shown if len(shown) <= 120 else f"{shown[:100]}... ({len(key)} characters)"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import BadKey
-from blocks.keys import TEMPORARY_PREFIX, check_key, check_prefix
-from configs.stores import key_fault
+from blocks.store import check_key, check_prefix
+from configs.stores import TEMPORARY_PREFIX, key_fault
 
 ANY_TEXT = st.text(st.characters(), max_size=300)
 BAD_PART = st.sampled_from(["", ".", "..", "\x00", "a\tb", "\x9f", "\ud800", "字" * 86, f"{TEMPORARY_PREFIX}x"])

@@ -158,7 +158,7 @@ def test_every_option_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["configs.stores", "blocks.errors", "blocks.keys", "blocks.store", "blocks.local_store", "blocks.stores"]
+    "module", ["configs.stores", "blocks.errors", "blocks.store", "blocks.local_store", "blocks.stores"]
 )
 def test_cheap_imports(module: str) -> None:
     program = f"import sys, {module}; sys.exit(bool({{'prefect', 'boto3', 'botocore'}} & set(sys.modules)))"

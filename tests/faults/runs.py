@@ -20,8 +20,8 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from blocks.keys import TEMPORARY_PREFIX
 from blocks.store import Store
+from configs.stores import TEMPORARY_PREFIX
 from tasks.runs.check import check_run
 from tasks.runs.keys import MANIFEST, latest_key
 from tasks.runs.verified_files import Checked
