@@ -16,6 +16,7 @@ from prefect.server.api.server import create_app
 from prefect.settings import get_current_settings
 
 from blocks.guard import Guard
+from blocks.sqlite_turns import write_in_turns
 
 _PATIENCE_SECONDS = 1
 """How long requests under way may take to end when the server does; websockets end only so."""
@@ -31,6 +32,7 @@ def main() -> None:
     api = told.server.api
     password = api.auth_string.get_secret_value() if api.auth_string else ""
     ui_url = os.environ.get("PREFECT_UI_URL", "")
+    write_in_turns()
     guard = Guard(create_app(ephemeral=options.no_ui, final=True), ui_url, password)
     config = uvicorn.Config(
         guard,

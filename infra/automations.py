@@ -26,12 +26,12 @@ REMEMBERED = timedelta(days=7)
 """How long after it was scheduled, or began, a run that crashes is resumed at once."""
 STILL_CRASHED_AFTER = timedelta(minutes=5)
 OFTEN, OFTEN_IN = 4, timedelta(hours=1)
-"""Crashes of one run that people are told of; Prefect may report each twice, and count it again when its database was
-locked: they may be told after the first, but once an hour at most."""
+"""Crashes of one run that people are told of; Prefect may report each twice, and count it again when its database
+failed: they may be told after the first, but once an hour at most."""
 TOLD_ONCE_IN = timedelta(minutes=1)
 """How long people are not told again of the same run.
 
-Prefect looks at an event for one automation after the other. When SQLite is locked at one of them it begins anew, up
+Prefect looks at an event for one automation after the other. When the database fails at one of them it begins anew, up
 to four times, and each time an automation without such a time fires again. With one, its next time begins after the
 event, which is then too old for it. Two reports of the same failure, seconds apart, are one message too.
 """

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -84,67 +81,3 @@ def test_people_are_told_of_late_failed_and_crashing_runs_and_of_much_quarantine
             f"\nlate, quarantined, failed, crashing: told after {waited}\n" + "\n\n".join(robot.told) + "\n"
         )
     assert len(robot.told) == 4, robot.told
-
-
-RUNS = 12
-
-
-@contextmanager
-def writing(database: Path) -> Iterator[None]:
-    """Others that write to the server's SQLite all the time, as a busy server does to itself: it is often locked."""
-    stop = threading.Event()
-
-    def write() -> None:
-        with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS others (one INTEGER)")
-            while not stop.wait(0.01):
-                with suppress(sqlite3.OperationalError):
-                    connection.execute("INSERT INTO others VALUES (1)")
-
-    writers = [threading.Thread(target=write) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for writer in writers:
-            writer.join()
-
-
-def test_a_failed_run_is_told_once_while_the_database_is_locked(robot: Robot, demo: Demo, tmp_path: Path) -> None:
-    robot.told.clear()
-    with demo_site("sqlite", tmp_path, demo) as site:
-        site.deploy(FIELDCHECK_ALERT_URL=robot.url)
-        where = f"/deployments/{site.ask('GET', '/deployments/name/stage-a/air-baffle')['id']}/create_flow_run"
-        told = {"parameters": {"mission": MISSION}}
-        runs = [site.ask("POST", where, {"name": f"run-{number}", **told})["id"] for number in range(RUNS)]
-        for run in runs:
-            set_state(site, run, "RUNNING")
-        with writing(tmp_path / "prefect/prefect.db"):
-            for run in runs:
-                set_state(site, run, "FAILED")
-            until_quiet(robot)
-        log = site.servers[0].log.read_text(encoding="utf-8", errors="replace")
-    assert "database is locked" in log
-    names = [message.partition(" of ")[0].removeprefix("Failed: ") for message in robot.told]
-    assert len(names) == len(set(names)) > 0, names
-
-
-def set_state(site: TestSite, run: str, state: str) -> None:
-    """Set it, and again while the database is locked."""
-    body = {"state": {"type": state, "name": state.title()}, "force": True}
-    for _ in range(60):
-        if site.api.post(f"/flow_runs/{run}/set_state", json=body).is_success:
-            return
-        time.sleep(0.5)
-    pytest.fail(f"run {run} is not {state}")
-
-
-def until_quiet(robot: Robot) -> None:
-    """Wait until nobody was told anything for a while."""
-    seen, since = -1, time.monotonic()
-    while time.monotonic() < since + 15 or not robot.told:
-        if len(robot.told) != seen:
-            seen, since = len(robot.told), time.monotonic()
-        time.sleep(0.5)
