@@ -148,7 +148,7 @@ class Launcher:
 
     def start_dense(self, store: object, *flags: str, env: Mapping[str, str] | None = None) -> Run:
         """A run of dense captions into `store`; like `start`."""
-        told = ["--name", PHOTO_SET, "--no-overlays", "--max-pixels", "82944"]
+        told = ["--name", PHOTO_SET, "--no-overlays", "--max-pixels", "82944", "--dense.max-new-tokens", "300"]
         return self._start(["dense-caption", *self._told(store), *told, *flags], env, cold=False)
 
     def _told(self, store: object) -> list[str]:

@@ -56,6 +56,7 @@ def end(launcher: Launcher, killed: Run, store: LocalStore, undisturbed: tuple[R
     return again
 
 
+@pytest.mark.timeout(600)
 def test_a_run_that_is_killed_goes_on_and_publishes_the_same_bytes(
     launcher: Launcher, undisturbed: tuple[Run, LocalStore], tmp_path: Path
 ) -> None:
