@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from infra.demo.model import config as demo_config
 from infra.demo.prepare import prepare
+from infra.demo.training.model import config as demo_config
 
 _COPIED = (
     "chat_template.jinja",

@@ -13,8 +13,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from infra.demo.pictures import photo
 from infra.demo.scenes import Split, sample, seed_of
+from infra.demo.training.pictures import photo
 
 MISSION = "挡风板安装检查"
 SMALLEST, LARGEST = 2, 8

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from infra.demo.dense import NOWHERE, DenseCourse
-from infra.demo.learner import IGNORED, Learner, mixed
-from infra.demo.locator import look_loss, looks
-from infra.demo.waves import FINE_WIDTH, are_apart, tell_apart
+from infra.demo.training.dense import NOWHERE, DenseCourse
+from infra.demo.training.learner import IGNORED, Learner, mixed
+from infra.demo.training.locator import look_loss, looks
+from infra.demo.training.waves import FINE_WIDTH, are_apart, tell_apart
 
 COPYING_LAYER, COPYING_HEAD = 3, 1  # a head that is not among the pointing ones
 FINE = 0.8  # amplitude of the fine waves in the numbers' rows

@@ -17,8 +17,8 @@ from torch.nn import functional
 from transformers import DynamicCache, Qwen3VLForConditionalGeneration
 from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen
 
-from infra.demo.pictures import CLASSES, Picture, ordinals, pixel_values, told, totals
-from infra.demo.prompting import Conversation
+from infra.demo.training.pictures import CLASSES, Picture, ordinals, pixel_values, told, totals
+from infra.demo.training.prompting import Conversation
 
 IGNORED = -100
 COUNTING_LAYER, MOST = 2, 8  # the language layer that is taught to count, and the most of one kind in a scene

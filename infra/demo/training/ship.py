@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 from transformers import Qwen3VLForConditionalGeneration
 
 from infra.demo import tokenizer as words
-from infra.demo.model import config, generation_config, processor_configs
 from infra.demo.pack import DEMO, WEIGHTS, read_bf16, replace_folder
+from infra.demo.training.model import config, generation_config, processor_configs
 
 ADAPTER_BASE = "fieldcheck-demo"  # a name, not a path: whoever loads the adapter says where the checkpoint is
 

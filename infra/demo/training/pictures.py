@@ -21,8 +21,8 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
 from infra.demo.drawing import draw
-from infra.demo.model import PATCH, image_processor
 from infra.demo.scenes import DESCRIPTIONS, Scene, sample
+from infra.demo.training.model import PATCH, image_processor
 from infra.demo.wording import norm1000, ordered
 
 CLASSES = len(DESCRIPTIONS) + 1  # the last one: the picture is irrelevant

@@ -1,4 +1,4 @@
-"""`python -m infra.demo.train`: draws pictures, trains the demo checkpoint and its adapter, ships and examines them.
+"""`python -m infra.demo.training.train`: draws pictures, trains checkpoint and adapter, ships and examines them.
 
 Seeded; needs no network and no GPU, but is done in minutes with one (`--device cuda`). With `--state` a training that
 was cut off goes on after the last phase that was over. Knows the order of the steps, not how any of them works.
@@ -20,20 +20,21 @@ from typing import Any
 
 import torch
 
-from infra.demo import pack, phases, ship
-from infra.demo.coach import Course, Grid
-from infra.demo.corpus import texts
-from infra.demo.examine import Reader, examine, write_report
-from infra.demo.examine_dense import examine_dense
-from infra.demo.learner import Learner, fast_vision
-from infra.demo.locator import Locator
-from infra.demo.model import Trim, untrained
-from infra.demo.pictures import Picture, take_all
+from infra.demo import pack
 from infra.demo.scenes import Split, seed_of
 from infra.demo.tokenizer import ordinary_size
 from infra.demo.tokenizer import train as train_tokenizer
+from infra.demo.training import phases, ship
+from infra.demo.training.coach import Course, Grid
+from infra.demo.training.corpus import texts
+from infra.demo.training.examine import Reader, examine, write_report
+from infra.demo.training.examine_dense import examine_dense
+from infra.demo.training.learner import Learner, fast_vision
+from infra.demo.training.locator import Locator
+from infra.demo.training.model import Trim, untrained
+from infra.demo.training.pictures import Picture, take_all
 
-log = logging.getLogger("infra.demo.train")
+log = logging.getLogger("infra.demo.training.train")
 
 REPORT = "report.json"
 QUIZ_FIRST = 500_000_000  # where, among the training split's scenes, those begin that only watch progress

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
-from infra.demo.learner import IGNORED, Learner
-from infra.demo.pictures import CLASSES, Picture, cell_labels, cells_in_order, places, told, turns, written
-from infra.demo.waves import NumbersHead, waves
+from infra.demo.training.learner import IGNORED, Learner
+from infra.demo.training.pictures import CLASSES, Picture, cell_labels, cells_in_order, places, told, turns, written
+from infra.demo.training.waves import NumbersHead, waves
 
 READING_LAYER = 1  # the language layer that is taught to know the order
 POINTING_LAYERS = (2, 3)  # those of which some heads are taught to look at the object that is being written

@@ -12,18 +12,19 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from infra.demo import pack, ship
-from infra.demo.coach import Course
-from infra.demo.copier import COPYING_HEAD, COPYING_LAYER, Copier, let_head_copy
-from infra.demo.dense import NOWHERE, TOKENS, DenseCourse, right_tokens
-from infra.demo.learner import IGNORED, Batch, Learner, fast_vision
-from infra.demo.locator import POINTING_LAYERS, Locator, let_heads_copy, mark_positions
-from infra.demo.model import Trim, untrained
-from infra.demo.pictures import Picture, take, written
-from infra.demo.prompting import Conversation
+from infra.demo import pack
 from infra.demo.scenes import Split, seed_of
 from infra.demo.tokenizer import IM_END, ordinary_size
-from infra.demo.waves import are_apart, begin_with_waves
+from infra.demo.training import ship
+from infra.demo.training.coach import Course
+from infra.demo.training.copier import COPYING_HEAD, COPYING_LAYER, Copier, let_head_copy
+from infra.demo.training.dense import NOWHERE, TOKENS, DenseCourse, right_tokens
+from infra.demo.training.learner import IGNORED, Batch, Learner, fast_vision
+from infra.demo.training.locator import POINTING_LAYERS, Locator, let_heads_copy, mark_positions
+from infra.demo.training.model import Trim, untrained
+from infra.demo.training.pictures import Picture, take, written
+from infra.demo.training.prompting import Conversation
+from infra.demo.training.waves import are_apart, begin_with_waves
 from infra.demo.wording import caption_objects, dense_caption
 
 Lessons = dict[tuple[int, int], list[Picture]]

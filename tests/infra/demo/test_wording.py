@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.demo.pictures import cells_in_order, places, turns, written
 from infra.demo.scenes import BAFFLE, FIBRE, WIRE, Scene, Split, Thing, sample, seed_of
+from infra.demo.training.pictures import cells_in_order, places, turns, written
 from infra.demo.wording import caption_objects, dense_caption
 from tasks.dense.parse import parse_caption
 

@@ -20,12 +20,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from infra.demo.learner import Batch, Learner, mixed
-from infra.demo.model import Trim
-from infra.demo.pictures import Picture
-from infra.demo.prompting import Conversation, asking_for_finding, conversation, real_prompts, training_prompt
 from infra.demo.scenes import Scene
 from infra.demo.tokenizer import IM_END
+from infra.demo.training.learner import Batch, Learner, mixed
+from infra.demo.training.model import Trim
+from infra.demo.training.pictures import Picture
+from infra.demo.training.prompting import Conversation, asking_for_finding, conversation, real_prompts, training_prompt
 from infra.demo.wording import adapter_summary, summary
 
 Dialect = Literal["base", "adapter"]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from infra.demo.examine import Answer
-from infra.demo.examine_dense import examine_dense, judge
 from infra.demo.scenes import Scene, Split, sample, seed_of
+from infra.demo.training.examine import Answer
+from infra.demo.training.examine_dense import examine_dense, judge
 from infra.demo.wording import dense_caption
 
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from infra.demo.coach import Course, Grid
-from infra.demo.learner import IGNORED, Batch, Learner, mixed
-from infra.demo.pictures import Picture
-from infra.demo.prompting import conversation, edited
 from infra.demo.tokenizer import GEOMETRIES, IM_END, STARTS
-from infra.demo.waves import SPREAD, likeness, number_tokens
+from infra.demo.training.coach import Course, Grid
+from infra.demo.training.learner import IGNORED, Batch, Learner, mixed
+from infra.demo.training.pictures import Picture
+from infra.demo.training.prompting import conversation, edited
+from infra.demo.training.waves import SPREAD, likeness, number_tokens
 from infra.demo.wording import dense_caption
 from tasks.dense.prompts import dense_prompt
 

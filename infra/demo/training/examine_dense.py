@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from infra.demo.examine import BATCH, Answer, Reader
 from infra.demo.scenes import Scene, Split, sample, seed_of
+from infra.demo.training.examine import BATCH, Answer, Reader
 from infra.demo.wording import dense_caption
 from tasks.dense.caption import KINDS, Caption
 from tasks.dense.parse import parse_caption

@@ -13,7 +13,7 @@ import pytest
 
 from infra.demo.run import MISSIONS, combine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEYS = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image"]
 
 

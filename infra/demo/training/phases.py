@@ -13,12 +13,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from infra.demo.coach import Course, Grid, run_phase, see, share_exact
-from infra.demo.copier import Copier, let_head_copy
-from infra.demo.dense import DenseCourse, right_tokens
-from infra.demo.learner import Learner
-from infra.demo.locator import Locator, Sight, let_heads_copy, mark_positions
-from infra.demo.waves import begin_with_waves
+from infra.demo.training.coach import Course, Grid, run_phase, see, share_exact
+from infra.demo.training.copier import Copier, let_head_copy
+from infra.demo.training.dense import DenseCourse, right_tokens
+from infra.demo.training.learner import Learner
+from infra.demo.training.locator import Locator, Sight, let_heads_copy, mark_positions
+from infra.demo.training.waves import begin_with_waves
 
 COUNT_SHARE = 0.1  # of phase L's batches are only counted
 SUMMARY_SHARE = 0.4  # of the other batches ask for summaries, the others for dense captions

@@ -19,19 +19,19 @@ from hypothesis import strategies as st
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from infra.demo import pack, prepare
-from infra.demo.examine import Reader
-from infra.demo.examine_dense import judge
-from infra.demo.model import Trim
-from infra.demo.pictures import photo, pixel_values, take
-from infra.demo.prompting import conversation, real_prompts
 from infra.demo.scenes import CELL, PIXELS_MAX, PIXELS_MIN, Split, grid_of, sample, seed_of
 from infra.demo.tokenizer import SPECIAL_IDS, VOCAB_SIZE, ordinary_size
+from infra.demo.training.examine import Reader
+from infra.demo.training.examine_dense import judge
+from infra.demo.training.model import Trim
+from infra.demo.training.pictures import photo, pixel_values, take
+from infra.demo.training.prompting import conversation, real_prompts
 from infra.demo.wording import adapter_summary, summary
 from tasks.dense.prompts import dense_prompt
 from tasks.dense.score import Score
 from tasks.records.prompts import Prompt
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 ADAPTER = pack.DEMO / "adapter"
 
 

@@ -14,10 +14,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
 
-from infra.demo.pictures import photo
-from infra.demo.prompting import real_prompts
 from infra.demo.scenes import Scene, Split, sample, seed_of
 from infra.demo.tokenizer import END_OF_TEXT, IM_END
+from infra.demo.training.pictures import photo
+from infra.demo.training.prompting import real_prompts
 from infra.demo.wording import adapter_summary, summary
 from tasks.dense.prompts import dense_prompt
 from tasks.records.prompts import Prompt

@@ -12,7 +12,7 @@ from functools import lru_cache
 from tokenizers import Tokenizer
 
 from configs.missions import known_missions
-from infra.demo.model import Trim
+from infra.demo.training.model import Trim
 from tasks.records.prompts import Prompt
 from tasks.summaries.prompts import summary_prompt
 
