@@ -1,7 +1,8 @@
-"""Whether an adapter or a merged checkpoint reads and writes as its base does. Loads no weights.
+"""Whether an adapter or a merged checkpoint goes with its base: it reads and writes as that does, and its weights fit.
 
 A model that is shown other tokens, another template or photos scaled otherwise than its base answers worse, and nothing
-fails. So every difference in meaning is named with its file; a difference in form is none.
+fails. So every difference in meaning is named with its file; a difference in form is none. Small files are compared
+without loading weights; the model libraries are imported when the weights of two folders are held against each other.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.checkpoints.shapes import config_differences
-from tasks.engines.folders.adapters import config_faults
+from tasks.engines.folders.adapters import adapter_refusals, adapter_warnings, config_faults
 from tasks.engines.folders.content import Said, chat_templates, end_tokens, image_processor, special_tokens, vocabulary
 from tasks.engines.folders.files import (
+    ADAPTER_CONFIG,
     CONFIG,
     PREPROCESSOR,
     TEMPLATE,
@@ -27,7 +28,13 @@ from tasks.engines.folders.files import (
 from tasks.records.errors import CheckpointMisaligned
 
 _MOST_TOLD = 8
+_MOST_WEIGHTS_TOLD = 4
 _MOST_WORD = 60
+
+_FREE = ("_name_or_path", "dtype", "torch_dtype", "transformers_version", "use_cache", "eos_token_id", "pad_token_id")
+"""Keys that say how a checkpoint was saved, or that are compared elsewhere."""
+
+_ROPE = ("rope_parameters", "rope_scaling", "rope_theta")
 
 _ROLES: tuple[tuple[str, Callable[[Path], Said | None]], ...] = (
     (TOKENIZER, vocabulary),
@@ -142,3 +149,72 @@ def _difference(name: str, other: Any, base: Any) -> str:
 def _short(value: Any) -> str:
     word = repr(value)
     return word if len(word) <= _MOST_WORD else f"{word[: _MOST_WORD - 1]}…"
+
+
+def config_differences(base: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Keys of two `config.json` that both give and that differ: writers leave out what is a default."""
+    ours, theirs = _flat(base), _flat(other)
+    needed = [name for name in ("model_type", "architectures") if name in ours and name not in theirs]
+    both = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    return [
+        *(f"{name} is missing, base {ours[name]!r}" for name in needed),
+        *(f"{name} {theirs[name]!r}, base {ours[name]!r}" for name in both),
+    ]
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, value in config.items():
+        if name in _FREE or name in _ROPE:
+            continue
+        facts |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    if any(name in config for name in _ROPE):
+        facts |= {f"{prefix}rope.{name}": value for name, value in _rope(config).items()}
+    return facts
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """Rotary positions as transformers 5 writes them; 4 had `rope_scaling` beside `rope_theta`."""
+    given = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope = dict(given) if isinstance(given, dict) else {}
+    if config.get("rope_theta") is not None:
+        rope.setdefault("rope_theta", config["rope_theta"])
+    if "type" in rope:
+        rope.setdefault("rope_type", rope.pop("type"))
+    return rope
+
+
+def weight_mismatches(base: Path, adapter: Path) -> list[Mismatch]:
+    """In which ways an adapter that can be read does not fit a base that can be loaded. Raises CheckpointError."""
+    from tasks.engines.folders.fit import misfits
+
+    return [Mismatch(file, what) for file, what in misfits(base, adapter)]
+
+
+def unheeded(adapter: Path) -> list[str]:
+    """A line for each thing in an adapter's config that has no effect here. Raises CheckpointError."""
+    from tasks.engines.folders.fit import unknown_keys
+
+    keys = unknown_keys(adapter)
+    return [f"{ADAPTER_CONFIG}: {', '.join(keys)}: not known to the PEFT here, and without effect"] if keys else []
+
+
+def check_adapter(base: Path, adapter: Path, say: Callable[[str], None]) -> None:
+    """Raises CheckpointMisaligned, with names, for an adapter that cannot be read or does not fit its base.
+
+    `say` hears of what it can be run with and is most likely not meant to be. Raises CheckpointError.
+    """
+    own = adapter_refusals(adapter)
+    if own:
+        raise CheckpointMisaligned(
+            f"{adapter} cannot be loaded: {'; '.join(own[:_MOST_WEIGHTS_TOLD])}", (ADAPTER_CONFIG,)
+        )
+    found = weight_mismatches(base, adapter)
+    if found:
+        raise CheckpointMisaligned(
+            f"{adapter} does not fit the base {base}: {'; '.join(map(str, found[:_MOST_WEIGHTS_TOLD]))}; "
+            "use the base that it was trained on, or save the adapter again",
+            tuple(dict.fromkeys(mismatch.file for mismatch in found)),
+        )
+    for line in (*adapter_warnings(adapter), *unheeded(adapter)):
+        say(f"warning: {adapter}: {line}")

@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.checkpoints.align import mismatches
+from tasks.checkpoints.align import mismatches, unheeded, weight_mismatches
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.checkpoints.fitting import unheeded, weight_mismatches
-from tasks.checkpoints.marker import MARKER, is_whole, read_record
+from tasks.checkpoints.merge_record import MARKER, is_whole, read_record
 from tasks.engines.folders.adapters import adapter_refusals, adapter_warnings
 from tasks.engines.folders.admission import refusals
 from tasks.engines.folders.content import chat_templates, end_tokens, image_processor, special_tokens, vocabulary

@@ -16,13 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from configs.parts import MergeConfig, ModelConfig
-from tasks.checkpoints.align import check_alignment
-from tasks.checkpoints.exported import carry_over, check_changed, check_export
+from tasks.checkpoints.align import check_adapter, check_alignment
 from tasks.checkpoints.fingerprint import counted, fingerprint
-from tasks.checkpoints.fitting import check_adapter
-from tasks.checkpoints.marker import Parity, Record, is_whole, merge_key, read_record, sizes
-from tasks.checkpoints.mergeable import check_mergeable
-from tasks.checkpoints.merged_folder import building, check_space, locked, merge_root, publish
+from tasks.checkpoints.merge_record import (
+    Parity,
+    Record,
+    building,
+    check_space,
+    is_whole,
+    locked,
+    merge_key,
+    merge_root,
+    publish,
+    read_record,
+    sizes,
+)
+from tasks.checkpoints.merge_steps import carry_over, check_changed, check_export, check_mergeable
 from tasks.checkpoints.probes import Probe, probe_photos
 from tasks.checkpoints.swift_export import export
 from tasks.engines.folders.admission import check_loadable

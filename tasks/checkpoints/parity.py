@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from configs.parts import InputConfig, ModelConfig
-from tasks.checkpoints.marker import Parity
+from tasks.checkpoints.merge_record import Parity
 from tasks.checkpoints.probes import Probe
 from tasks.engines.batching import pack
 from tasks.engines.loading import load_model, load_processor, pick_device

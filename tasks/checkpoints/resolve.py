@@ -9,9 +9,8 @@ from pathlib import Path
 
 from configs.devices import cuda_device_count
 from configs.parts import EndpointConfig, EngineConfig, MergeConfig, ModelConfig
-from tasks.checkpoints.align import check_alignment
+from tasks.checkpoints.align import check_adapter, check_alignment
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.checkpoints.fitting import check_adapter
 from tasks.checkpoints.merge import Merged
 from tasks.checkpoints.merge import merge as merge_adapters
 from tasks.engines.folders.admission import check_loadable

@@ -19,8 +19,8 @@ import pytest
 import tasks.checkpoints.merge as merging_module
 from configs.parts import MergeConfig, ModelConfig
 from tasks.checkpoints.fingerprint import fingerprint
-from tasks.checkpoints.marker import MARKER, read_record
 from tasks.checkpoints.merge import merge
+from tasks.checkpoints.merge_record import MARKER, read_record
 from tasks.engines.folders.weights import read_weights
 from tasks.records.errors import CheckpointError, CheckpointMisaligned, MergeFailed, ParityTooLow
 from tests.demo import Demo

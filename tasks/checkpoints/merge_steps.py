@@ -1,16 +1,36 @@
-"""What becomes of ms-swift's export before it is compared: the base's small files, and a look at what was written."""
+"""Steps of a merge around ms-swift's export: what it must not be given, and what becomes of what it wrote."""
 
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from tasks.checkpoints.align import check_alignment
-from tasks.engines.folders.files import SPOKEN, TEMPLATE_FOLDER
+from tasks.engines.folders.code import foreign
+from tasks.engines.folders.files import ADAPTER_CONFIG, CONFIG, SPOKEN, TEMPLATE_FOLDER, read_json
 from tasks.engines.folders.weights import WIDTHS, Tensor, Weights, read_weights
 from tasks.records.errors import CheckpointMisaligned, MergeFailed
 
 _BLOCK = 8 * 2**20
+
+
+def check_mergeable(base: Path, adapters: tuple[Path, ...]) -> None:
+    """Raises MergeFailed for what ms-swift would merge wrongly, could not merge, or would have to run."""
+    if find_spec("swift") is None or find_spec("qwen_vl_utils") is None:
+        raise MergeFailed("merging needs the packages ms-swift and qwen-vl-utils; install fieldcheck with both")
+    for folder in (base, *adapters):
+        for line in foreign(folder):  # ms-swift loads with trust_remote_code on, and has no setting for it
+            raise MergeFailed(f"{folder / line}")
+    if "quantization_config" in (read_json(base / CONFIG) or {}):
+        raise MergeFailed(f"{base} is quantised, and adapters cannot be merged into it; give the full base")
+    if len(adapters) == 1:
+        return
+    for adapter in adapters:
+        config = read_json(adapter / ADAPTER_CONFIG) or {}
+        more = [name for name in ("modules_to_save", "use_dora", "trainable_token_indices") if config.get(name)]
+        if more or config.get("bias", "none") != "none":
+            raise MergeFailed(f"{adapter} changes more than it adds ({', '.join(more) or 'bias'}); merge it alone")
 
 
 def carry_over(base: Path, made: Path) -> None:
