@@ -7,6 +7,8 @@ from typing import Any, Literal
 from prefect.blocks.core import Block
 from pydantic import Field, field_validator
 
+from blocks.loading import load_block
+
 
 class ModelCheckpoint(Block):
     """
@@ -82,3 +84,8 @@ def _checked_path(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("a path is empty or has control characters")
     return value
+
+
+def checkpoint_of(block: str) -> dict[str, Any]:
+    """The layer of settings in a saved checkpoint block. Raises ConfigError if there is none, or StoreUnavailable."""
+    return load_block(ModelCheckpoint, block).as_config()

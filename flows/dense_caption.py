@@ -10,14 +10,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.model_checkpoint import checkpoint_of
 from blocks.standalone import flow
 from configs.dense import DenseCaptionConfig
 from configs.parameters import given, parameters_of
 from configs.settings import load
+from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.distribute import infer_all
-from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
-from flows.shown import checkpoint_of, shown_progress
+from flows.progress_artifact import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.dense.keys import captions_folder
 from tasks.dense.kind import Captions, captions_of, photo_set_name, work_items
@@ -50,7 +51,7 @@ def dense_caption(*, profile: str | None = None, **parameters: Any) -> dict[str,
         answer key, f1, precision, recall, desc_accuracy and valid.
     """
     escape_logs()
-    stop_if_hopeless()
+    stop_if_crashing()
     config = load(DenseCaptionConfig, given(parameters), profile, checkpoint_of)
     began = time.monotonic()
     if config.engine.kind == "endpoint":

@@ -8,11 +8,11 @@ from __future__ import annotations
 from blocks.standalone import flow
 from blocks.stores import open_store
 from configs.stores import S3Options
+from flows.crash_recovery import stop_if_crashing
 from flows.devices import infer_here
-from flows.healing import stop_if_hopeless
 from flows.kinds import KINDS
 from flows.printing import escape_logs
-from flows.shown import shown_progress
+from flows.progress_artifact import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.open import close_engines
 from tasks.runs.pieces import read_piece, write_receipts
@@ -41,7 +41,7 @@ def infer_piece(store: str, folder: str, piece: str, s3: S3Options | None = None
         How many items the piece has.
     """
     escape_logs()
-    stop_if_hopeless()
+    stop_if_crashing()
     kept = open_store(store, s3 or S3Options())
     order = read_piece(kept, folder, piece)
     settings, make = KINDS[order.kind]

@@ -10,15 +10,16 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from blocks.model_checkpoint import checkpoint_of
 from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
 from configs.stage_a import StageAConfig
+from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.distribute import infer_all
 from flows.hand_off import hand_off_run, stage_b_inline
-from flows.healing import leave_trace, stop_if_hopeless
 from flows.printing import escape_logs
-from flows.shown import checkpoint_of, shown_progress
+from flows.progress_artifact import shown_progress
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
 from tasks.inputs.task import verify_inputs as verify_inputs_task
@@ -59,7 +60,7 @@ def stage_a(*, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
         answered (photos).
     """
     escape_logs()
-    stop_if_hopeless()
+    stop_if_crashing()
     config = load(StageAConfig, given(parameters), profile, checkpoint_of)
     began = time.monotonic()
     if config.engine.kind == "endpoint":

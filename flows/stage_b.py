@@ -14,7 +14,7 @@ from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
 from configs.stage_b import StageBConfig
-from flows.healing import leave_trace, stop_if_hopeless
+from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.printing import escape_logs
 from tasks.runs.task import check_manifest
 from tasks.verdicts.task import ingest_tickets
@@ -39,7 +39,7 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
         manifest (URI of Stage-B's own), sha256, tickets and source.
     """
     escape_logs()
-    stop_if_hopeless()
+    stop_if_crashing()
     config = load(StageBConfig, given(parameters), profile)
 
     checked = check_manifest(config.manifest, config.sha256, config.s3)

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from flows.healing import RESUMING
+from flows.crash_recovery import RESUMING
 from infra.deployments import HEARTBEAT_SECONDS
 from tasks.reports.task import MUCH_QUARANTINED
 
@@ -50,10 +50,10 @@ _EVERY_RUN: Match = {"prefect.resource.id": f"{_RUN}.*"}
 
 def automations(alert_block: UUID | None) -> list[Automation]:
     """All automations; those that tell people only if there is a notification block to do it with."""
-    return [*_healing(), *(_telling(alert_block) if alert_block else [])]
+    return [*_crash_recovery(), *(_telling(alert_block) if alert_block else [])]
 
 
-def _healing() -> list[Automation]:
+def _crash_recovery() -> list[Automation]:
     dead = Automation(
         name="fieldcheck: dead runs crash",
         description=f"A deployed run without a heartbeat for {DEAD_AFTER.seconds} s: its machine or worker is gone.",
@@ -70,7 +70,7 @@ def _healing() -> list[Automation]:
         actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name=RESUMING, message="did not begin")],
     )
     # Once after each beginning: a run that cannot begin, as its checkout is broken, never comes to
-    # `flows.healing.stop_if_hopeless` and would go round every few seconds.
+    # `flows.crash_recovery.stop_if_crashing` and would go round every few seconds.
     resumed = Automation(
         name="fieldcheck: crashed runs are resumed",
         description="A deployed run that crashed goes back into the queue; what was summarised is not done again.",

@@ -56,6 +56,6 @@ def describe(summary: dict[str, Any]) -> str:
 
 
 def _checkpoint_of(block: str) -> dict[str, Any]:
-    from flows.shown import checkpoint_of  # Prefect, only where a block is named
+    from blocks.model_checkpoint import checkpoint_of  # Prefect, only where a block is named
 
     return checkpoint_of(block)

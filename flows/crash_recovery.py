@@ -32,7 +32,7 @@ _WARNING = 30
 _LOG_LINES = 20
 
 
-def stop_if_hopeless() -> None:
+def stop_if_crashing() -> None:
     """End a run that was resumed and crashed again and again. Raises CrashedTooOften.
 
     A person's own retry begins the count anew.

@@ -16,7 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.states import State
 
 from configs.errors import ConfigError
-from flows.healing import MOST_RESUMED, RESUMING, stop_if_hopeless, times_resumed
+from flows.crash_recovery import MOST_RESUMED, RESUMING, stop_if_crashing, times_resumed
 from flows.stage_a import stage_a
 from infra.automations import automations
 
@@ -66,7 +66,7 @@ def test_a_run_that_crashed_too_often_ends(resumed: int, monkeypatch: pytest.Mon
             for _ in range(resumed):
                 client.set_flow_run_state(run, State(type=StateType.SCHEDULED, name=RESUMING), force=True)
             client.set_flow_run_state(run, State(type=StateType.RUNNING), force=True)
-        stop_if_hopeless()
+        stop_if_crashing()
 
     state = crashing(return_state=True)
     assert state.is_failed() == (resumed > MOST_RESUMED), state.message

@@ -1,16 +1,13 @@
-"""What flows share: progress in Prefect's UI, and blocks as layers of settings. Knows no step."""
+"""Progress of a run's photos, kept up to date as an artifact in Prefect's UI and as figures for Prometheus."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from blocks.loading import load_block
-from blocks.model_checkpoint import ModelCheckpoint
 from tasks.common.progress import Progress, Tick, in_background, listening, throttled
 from tasks.reports.metrics import measured
 from tasks.runs.task import shown_if_possible
@@ -39,8 +36,3 @@ def shown_progress(of: str, pending: int) -> Iterator[Progress]:
     # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
     with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)), listening(measured(of)):
         yield Progress(pending)
-
-
-def checkpoint_of(block: str) -> dict[str, Any]:
-    """The layer of settings in a saved checkpoint block. Raises ConfigError if there is none, or StoreUnavailable."""
-    return load_block(ModelCheckpoint, block).as_config()
