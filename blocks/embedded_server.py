@@ -59,6 +59,15 @@ def is_embedded(url: str) -> bool:
     return os.environ.get(_MARK) == url
 
 
+def has_shared_server() -> bool:
+    """Whether there is a server that others see too, and that is there after this process.
+
+    Without one a server is started for the process, which has no history, no limits and nobody who listens.
+    """
+    url = get_current_settings().api.url
+    return bool(url) and not is_embedded(str(url))
+
+
 def begin() -> None:
     """Begin to start a server, and do not wait for it. Does nothing where one is configured or has begun."""
     if _is_configured() or (_running and _running[0].process.poll() is None):

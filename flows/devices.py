@@ -14,7 +14,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import opaque
 
-from blocks.server import has_shared_server
+from blocks.embedded_server import has_shared_server
 from configs.errors import ConfigError, Fault
 from configs.work import WorkConfig
 from tasks.checkpoints.resolve import Checkpoint

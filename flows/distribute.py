@@ -17,7 +17,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture, as_completed
 
-from blocks.server import has_shared_server
+from blocks.embedded_server import has_shared_server
 from blocks.stores import open_store
 from configs.errors import ConfigError, Fault
 from configs.work import WorkConfig

@@ -20,8 +20,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
+from blocks.embedded_server import has_shared_server
 from blocks.schedules import check_schedules
-from blocks.server import has_shared_server
 from configs.errors import ConfigError
 from configs.missions import Mission, load_missions
 from infra.memory import recall

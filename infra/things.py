@@ -5,6 +5,9 @@ queue, limits. Decides nothing.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,10 +15,13 @@ from typing import Any, Protocol
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 
-from infra.commands import PREFECT, run_quietly
 from infra.merging import MISSING
 from infra.sites import ENGINE_QUEUE, Site, slots
 from infra.wanted import pool_document, pool_template
+
+ROOT = Path(__file__).parents[1]
+PREFECT = [sys.executable, "-P", "-m", "prefect", "--no-prompt"]
+"""Prefect's own command line, for what its REST API has no call for."""
 
 
 class Thing(Protocol):
@@ -143,3 +149,11 @@ def send(client: SyncPrefectClient, method: Any, path: Any, body: Any = None) ->
     answer = client.request(method, path, json=body)
     answer.raise_for_status()
     return answer
+
+
+def run_quietly(command: Sequence[str], env: Mapping[str, str]) -> None:
+    """A command of Prefect's, whose words are only of interest when it fails. Raises CalledProcessError."""
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        raise subprocess.CalledProcessError(done.returncode, command)

@@ -17,11 +17,11 @@ import torch
 from configs.parts import InputConfig, ModelConfig
 from tasks.checkpoints.merge_record import Parity
 from tasks.checkpoints.probes import Probe
-from tasks.engines.batching import pack
 from tasks.engines.loading import load_model, load_processor, pick_device
 from tasks.engines.photos import Bounds, Patchifier, Scaler
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Decoding, Request
+from tasks.engines.static_batches import pack
 from tasks.records.errors import DeviceOutOfMemory
 from tasks.records.prompts import Prompt, read_prompt
 

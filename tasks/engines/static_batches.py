@@ -1,4 +1,4 @@
-"""Batches of requests through one device: prepared ahead, halved where they do not fit. Knows no model."""
+"""Batches of requests: packed by length, then through one device, prepared ahead and halved where they do not fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 
 from configs.parts import EngineConfig
 from tasks.common.prefetch import prefetch
-from tasks.engines.batching import pack
 from tasks.engines.protocol import Failure, Request, Result
 from tasks.records.errors import DeviceFailed, DeviceOutOfMemory, EngineUnavailable
 
@@ -31,6 +30,7 @@ class Sized(Protocol):
 
 
 Row = TypeVar("Row", bound=Sized)
+_T = TypeVar("_T")
 
 
 class Batches(Generic[Row]):
@@ -136,3 +136,25 @@ def _names(rows: Sequence[OnDevice]) -> str:
     named = ", ".join(row.request.label for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     return f"{len(rows)} photos ({named}{more})" if rows else "no photo"
+
+
+def pack(items: Iterable[_T], length: Callable[[_T], int], *, most_items: int, most_tokens: int) -> Iterator[list[_T]]:
+    """Batches of the items, in their order and drawn as they are needed.
+
+    A batch holds at most `most_items`, and at most `most_tokens` when every row is padded to the longest; an item that
+    is longer than `most_tokens` is a batch of its own.
+    """
+    batch: list[_T] = []
+    longest = 0
+    for item in items:
+        tokens = length(item)
+        if batch and max(longest, tokens) * (len(batch) + 1) > most_tokens:
+            yield batch
+            batch, longest = [], 0
+        batch.append(item)
+        longest = max(longest, tokens)
+        if len(batch) == most_items:
+            yield batch
+            batch, longest = [], 0
+    if batch:
+        yield batch

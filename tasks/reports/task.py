@@ -15,7 +15,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from blocks.server import has_shared_server
+from blocks.embedded_server import has_shared_server
 from tasks.common.retry import RETRIED
 from tasks.reports.history import RunFigures, figures, history_markdown, history_rows, read_history
 from tasks.runs.publish import Published

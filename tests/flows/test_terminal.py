@@ -17,7 +17,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from blocks.server import has_shared_server
+from blocks.embedded_server import has_shared_server
 from flows.terminal import embedded
 from tests.blocks.test_tether import gone
 from tests.terminal import Terminal
@@ -29,8 +29,7 @@ LOOK = """
 import json, os
 import httpx
 from prefect.settings import get_current_settings
-from blocks.server import has_shared_server
-from blocks.embedded_server import _running
+from blocks.embedded_server import _running, has_shared_server
 from blocks.standalone import flow
 
 def status(**headers):
