@@ -116,7 +116,7 @@ def _keep(config: WorkConfig, plan: Plan, done: list[tuple[WorkItem, Outcome]]) 
     except StoreError as error:
         get_run_logger().warning("what was answered of this shard is lost: %s", error)
     else:
-        get_run_logger().info("%d %s of this shard have their answer and are kept", len(done), kind.noun)
+        get_run_logger().info("%d %s of this shard were answered and are kept", len(done), kind.noun)
 
 
 def _infer(

@@ -46,7 +46,7 @@ def test_after_a_server_that_was_given_up_on_the_next_run_asks_for_the_rest_alon
     server.acts = [status(200, chat("BBU设备×1"))] * 4 + [status(401)]
     with pytest.raises(EndpointRefused):
         stage_a(**given)
-    assert "4 photos of this shard were summarised and are kept" in caplog.text
+    assert "4 photos of this shard were answered and are kept" in caplog.text
     summary = stage_a(**given)
     assert summary["reused"] == 4
     assert len(server.asked) == 4 + 1 + summary["inferred"]
