@@ -54,9 +54,11 @@ class Held:
 
 
 @contextmanager
-def holding(store: str, s3: S3Options, lease: LeaseConfig, folder: str, of: str) -> Iterator[Held]:
+def holding(
+    store: str, s3: S3Options, lease: LeaseConfig, folder: str, of: str, beside: tuple[str, ...] = ()
+) -> Iterator[Held]:
     """Keep other runs out of a folder while the block runs; wait for one that is under way. `of` says for people what
-    is held, such as `mission X`.
+    is held, such as `mission X`. What killed writers left in the folder, and in those `beside` it, is swept.
 
     Raises MissionBusy when the wait is over, and StoreError: a store that takes no objects is found out here and not
     after an hour on the GPU.
@@ -80,7 +82,7 @@ def holding(store: str, s3: S3Options, lease: LeaseConfig, folder: str, of: str)
         lease_seconds=lease.lease_seconds,
         on_wait=get_run_logger().info,
     ) as held:
-        _sweep(kept, folder)
+        _sweep(kept, (folder, *beside))
         yield Held(partial(_confirm, held, s3.deadline), held.watch)
 
 
@@ -88,20 +90,19 @@ def holding(store: str, s3: S3Options, lease: LeaseConfig, folder: str, of: str)
 def holding_mission(config: StageAConfig) -> Iterator[tuple[Held, Latest | None]]:
     """Hold a mission, and what its pointer was when it was taken. Raises what `holding` does."""
     of = f"mission {config.mission}"
-    with holding(config.store, config.s3, config.publishing, stage_a_folder(config.mission), of) as held:
-        store = open_store(config.store, config.s3)
-        _sweep(store, stage_b_folder(config.mission))
-        pointer = look(store, config.mission)
+    folder, beside = stage_a_folder(config.mission), (stage_b_folder(config.mission),)
+    with holding(config.store, config.s3, config.publishing, folder, of, beside) as held:
+        pointer = look(open_store(config.store, config.s3), config.mission)
         if pointer.fault is not None:
             get_run_logger().warning("%s: this run sets it right", pointer.fault)
         yield held, pointer.latest
 
 
-def _sweep(store: Store, folder: str) -> None:
-    """Remove what writers that were killed more than a day ago left of a folder. It is ours, but not each of its
-    writers is a run: somebody copies it, or checks it."""
+def _sweep(store: Store, folders: Iterable[str]) -> None:
+    """Remove what writers that were killed more than a day ago left in these folders. They are ours, but not each of
+    their writers is a run: somebody copies them, or checks them."""
     try:
-        swept = store.sweep(folder, _LEFT_SECONDS)
+        swept = sum(store.sweep(folder, _LEFT_SECONDS) for folder in folders)
     except StoreError as error:
         get_run_logger().info("what killed writers left is not swept: %s", error)
     else:
