@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,18 +81,23 @@ def python_of_vllm() -> Path:
     return REPOSITORY / ".vllm" / "cpu" / "bin" / "python"
 
 
-@pytest.fixture(scope="session")
-def vllm(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
-    """vLLM with the demo checkpoint, as `make vllm-server` starts it. It takes a minute or two."""
+@contextmanager
+def serving(checkpoint: str, folder: Path) -> Iterator[Vllm]:
+    """vLLM with a checkpoint, as `make vllm-server` starts it; its log is in `folder`. It takes a minute or two."""
     python_of_vllm()
     port = free_port()
-    command = [sys.executable, "-P", "-m", "infra.vllm.serve", "cpu", "--checkpoint", demo.checkpoint]
-    log = tmp_path_factory.mktemp("vllm") / "vllm.log"
-    server = Vllm(
-        Process([*command, "--port", str(port)], dict(os.environ) | {"VLLM_CPU_KVCACHE_SPACE": "1"}, log), port
-    )
+    command = [sys.executable, "-P", "-m", "infra.vllm.serve", "cpu", "--checkpoint", checkpoint]
+    command += ["--port", str(port)]
+    server = Vllm(Process(command, dict(os.environ) | {"VLLM_CPU_KVCACHE_SPACE": "1"}, folder / "vllm.log"), port)
     try:
         server.start()
         yield server
     finally:
         server.process.kill()
+
+
+@pytest.fixture(scope="session")
+def vllm(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
+    """vLLM with the demo checkpoint."""
+    with serving(demo.checkpoint, tmp_path_factory.mktemp("vllm")) as server:
+        yield server
