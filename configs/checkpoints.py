@@ -7,15 +7,15 @@ from pathlib import Path
 
 from pydantic import Field
 
+from configs.base import BaseConfig
 from configs.errors import Fault
-from configs.kinds import Kind
 from configs.parts import EngineConfig, MergeConfig, ModelConfig
 from configs.photo import Device
 from configs.preflight_model import check_model
 from configs.work import Slot
 
 
-class MergeCheckpointConfig(Kind):
+class MergeCheckpointConfig(BaseConfig):
     """Adapters to merge into their base."""
 
     device: Device = Field("auto", description="Where the parity check runs: auto, cpu, cuda or cuda:N.")
@@ -43,7 +43,7 @@ class MergeRunConfig(MergeCheckpointConfig):
     )
 
 
-class InspectConfig(Kind):
+class InspectConfig(BaseConfig):
     """A checkpoint or adapter to look at."""
 
     checkpoint: str = Field("", description="Directory of a base, merged or adapter checkpoint.")

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, Field, create_model
 from pydantic_settings import BaseSettings, CliPositionalArg, CliSettingsSource, CliSubCommand, SettingsConfigDict
 
+from configs.base import PROFILE
 from configs.commands import COMMANDS, Command
-from configs.kinds import PROFILE
 from configs.variables import SHORTCUTS
 
 _ABOUT = "Field photos of telecom cabinets in, evidence that inspectors can act on out."

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from configs.base import BaseConfig
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
 from configs.doctor import DoctorConfig
-from configs.kinds import Kind
 from configs.photo import CaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig, VerifyConfig
@@ -21,7 +21,7 @@ from configs.stage_b import StageBConfig, VerifyConfig
 class Command:
     """One command: it runs a flow, or a plain function. Both are dotted paths."""
 
-    kind: type[Kind] | None
+    kind: type[BaseConfig] | None
     """What it is told; None for nothing, not even a profile."""
     about: str
     """Its line in the list of commands."""

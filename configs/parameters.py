@@ -14,12 +14,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from configs.kinds import PROFILE, Kind
+from configs.base import PROFILE, BaseConfig
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-def parameters_of(kind: type[Kind]) -> Callable[[FunctionT], FunctionT]:
+def parameters_of(kind: type[BaseConfig]) -> Callable[[FunctionT], FunctionT]:
     """Give a function `f(*, profile=None, **parameters)` the settings of a class as keyword parameters.
 
     Parameters that the function has of its own come after them. In its docstring the settings, and the profile, begin
@@ -47,7 +47,7 @@ def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _in_order(kind: type[Kind]) -> list[tuple[str, FieldInfo]]:
+def _in_order(kind: type[BaseConfig]) -> list[tuple[str, FieldInfo]]:
     """The settings as a form shows them: what people type before the parts, which fold out."""
     return sorted(kind.model_fields.items(), key=lambda item: _is_part(item[1].annotation))
 
@@ -63,7 +63,7 @@ def _is_part(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _documented(docstring: str, kind: type[Kind]) -> str:
+def _documented(docstring: str, kind: type[BaseConfig]) -> str:
     """A docstring in Google's form with an entry, on one line, for each setting of the class and for the profile."""
     told = {name: field.description for name, field in _in_order(kind)} | {"profile": PROFILE}
     entries = [f"    {name}: {text}" for name, text in told.items()]

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
+from configs.base import BaseConfig
 from configs.errors import Fault
-from configs.kinds import Kind
 from configs.parts import EngineConfig, GenerationConfig, InputConfig, MergeConfig, ModelConfig
 from configs.preflight import check_font, check_mission, check_photo
 from configs.preflight_model import check_budget, check_model
@@ -24,7 +24,7 @@ class DenseConfig(GenerationConfig):
     max_new_tokens: int = Field(2048, ge=1, le=8192, description="Most tokens of a caption; an object takes 30 to 50.")
 
 
-class ReadConfig(Kind):
+class ReadConfig(BaseConfig):
     """What is needed to show a photo to a model."""
 
     device: Device = Field("auto", description="auto, cpu, cuda or cuda:N; auto takes a free GPU.")

@@ -19,9 +19,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from configs.base import BaseConfig
 from configs.commands import KINDS
 from configs.errors import ConfigError, Fault
-from configs.kinds import Kind
 from configs.stores import BLOCK_NAME
 from configs.variables import DOTENV, ENV_PREFIX, read_dotenv, unknown_variables, variable_of
 from configs.yamls import read_yaml
@@ -29,7 +29,7 @@ from configs.yamls import read_yaml
 _PROFILE = ENV_PREFIX + "PROFILE"
 PROFILES_DIR = Path(__file__).parent / "profiles"
 
-KindT = TypeVar("KindT", bound=Kind)
+ConfigT = TypeVar("ConfigT", bound=BaseConfig)
 
 _ENV = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="ignore")
 
@@ -39,11 +39,11 @@ class _Layer(BaseSettings):
 
 
 def load(
-    kind: type[KindT],
+    kind: type[ConfigT],
     given: Mapping[str, Any],
     profile: str | None = None,
     block: Callable[[str], Mapping[str, Any]] | None = None,
-) -> KindT:
+) -> ConfigT:
     """One frozen configuration of a kind, from what was `given` (flags or flow parameters) and the layers below.
 
     `block` reads what the settings name as `checkpoint_block`, as a layer right below what was given.
@@ -67,7 +67,7 @@ def load(
     return config
 
 
-def merge(kind: type[Kind], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
+def merge(kind: type[BaseConfig], given: Mapping[str, Any], profile: str | None) -> tuple[dict[str, Any], list[Fault]]:
     """The layers of one configuration class, merged key by key into one raw mapping, and what is wrong with the
     profile file."""
     dotenv = read_dotenv()
@@ -92,7 +92,7 @@ def merge(kind: type[Kind], given: Mapping[str, Any], profile: str | None) -> tu
     return merged, faults
 
 
-def validate(kind: type[KindT], raw: Mapping[str, Any]) -> tuple[KindT, list[Fault]]:
+def validate(kind: type[ConfigT], raw: Mapping[str, Any]) -> tuple[ConfigT, list[Fault]]:
     """A configuration and the faults of its fields. Faulty fields fall back to their defaults, so that the checks
     that come after can still look at all the others."""
     data = deepcopy(dict(raw))

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import Field
 
+from configs.base import BaseConfig
 from configs.errors import Fault
-from configs.kinds import Kind
 from configs.preflight import check_manifest, check_store
 from configs.stores import S3Options
 
 
-class VerifyConfig(Kind):
+class VerifyConfig(BaseConfig):
     """Which published run to read, and how it is reached."""
 
     manifest: str = Field("", description="URI of a published run's manifest.json: a path, or s3://bucket/key.")

@@ -78,7 +78,7 @@ def infer_elsewhere(config: WorkConfig, plan: Plan, works: Works, progress: Prog
         ): len(items)
         for items in batches(works.pending(), lambda: most)
     }
-    get_run_logger().info("%d pieces of up to %d %s for %s", len(names), most, kind.noun, config.spread.over)
+    get_run_logger().info("%d pieces of up to %d %ss for %s", len(names), most, kind.noun, config.spread.over)
     begin = _on_ray if config.spread.over == "ray" else _by_workers
     receipts: list[Receipt] = []
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from blocks.store import Store
 from tasks.common.prefetch import prefetch
@@ -30,7 +29,7 @@ from tasks.records.reasons import Reason
 from tasks.records.work import Identity
 from tasks.runs.files import JsonlWriter, LocalFile
 from tasks.runs.keys import PROVENANCE
-from tasks.runs.manifest import put_run, versions, with_run_id
+from tasks.runs.manifest import PublishedRun, put_run, versions, with_run_id
 
 Draw = Callable[[str, Photo, Captioned], None]
 """Draws a captioned photo's overlay into the run of that id, from threads."""
@@ -38,14 +37,8 @@ Draw = Callable[[str, Photo, Captioned], None]
 _DRAWERS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedCaptions:
-    """A published run of dense captions. `fresh` is False if the very same run was in the store already."""
-
-    uri: str
-    sha256: str
-    manifest: CaptionManifest
-    fresh: bool
+PublishedCaptions = PublishedRun[CaptionManifest]
+"""A published run of dense captions."""
 
 
 def publish_captions(
@@ -78,8 +71,7 @@ def publish_captions(
     confirm()
     if draw is not None:
         _draw_all(draw, manifest.run_id, ledger, identity)
-    put = put_run(store, captions_folder(name), manifest.run_id, manifest, files)
-    return PublishedCaptions(put.uri, put.sha256, manifest, put.fresh)
+    return put_run(store, captions_folder(name), manifest.run_id, manifest, files)
 
 
 def outcomes_of(ledger: Ledger, identity: Identity) -> Iterator[tuple[Photo, Captioned | PhotoError]]:

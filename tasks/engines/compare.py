@@ -13,7 +13,7 @@ _MOST_QUOTED = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Side:
     """One engine's answer from the first difference on, how it ended, and its tokens; why there is none, if there is
     none."""
 
@@ -32,8 +32,8 @@ class Difference:
 
     photo: str
     at: int
-    ours: Answered
-    theirs: Answered
+    ours: Side
+    theirs: Side
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
@@ -59,9 +59,9 @@ def _difference(photo: str, ours: Result, theirs: Result) -> Difference | None:
     return Difference(photo, at, _answered(ours, at), _answered(theirs, at))
 
 
-def _answered(result: Result, at: int) -> Answered:
+def _answered(result: Result, at: int) -> Side:
     tokens = result.completion_tokens if isinstance(result, Completion) else 0
-    return Answered(_text(result)[at : at + _MOST_QUOTED], _ended(result), tokens)
+    return Side(_text(result)[at : at + _MOST_QUOTED], _ended(result), tokens)
 
 
 def _text(result: Result) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -170,7 +170,7 @@ def _unpack(name: bytes) -> str:
 
 
 def _photos_to_json(photos: Sequence[Photo]) -> str:
-    return json.dumps([[p.name, p.key, p.size, p.sha256, p.width, p.height] for p in photos])
+    return json.dumps([astuple(photo) for photo in photos])
 
 
 def _lines(lines: Sequence[QuarantineEntry]) -> bytes:

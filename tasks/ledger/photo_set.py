@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from tasks.ledger.database import Database
 from tasks.records.errors import PhotoError
@@ -36,13 +36,13 @@ class PhotoSet:
 
     def add(self, photo: Photo, place: bytes) -> None:
         """Add a photo; `place` is its own, and sorts where the photo belongs."""
-        self._db.run("INSERT INTO photos(place, photo) VALUES(?,?)", (place, _pack(photo)))
+        self._db.run("INSERT INTO photos(place, photo) VALUES(?,?)", (place, json.dumps(astuple(photo))))
 
     def settle(self, number: int, photo: Photo, error: PhotoError | None) -> None:
         """Note what a look at a photo found."""
         self._db.run(
             "UPDATE photos SET photo=?, reason=?, detail=? WHERE number=?",
-            (_pack(photo), error and error.reason.value, error and error.detail, number),
+            (json.dumps(astuple(photo)), error and error.reason.value, error and error.detail, number),
         )
 
     def drop(self, number: int) -> None:
@@ -72,7 +72,3 @@ class PhotoSet:
                 error = None if reason is None else PhotoError(Reason(reason), detail)
                 yield PhotoEntry(number, Photo(*json.loads(photo)), error)
             after = page[-1][1]
-
-
-def _pack(photo: Photo) -> str:
-    return json.dumps([photo.name, photo.key, photo.size, photo.sha256, photo.width, photo.height])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import astuple
+from typing import Any
 
 from tasks.ledger.database import Database
 from tasks.records.jsonl import to_line
@@ -30,7 +32,8 @@ class Works:
     def add(self, item: WorkItem) -> None:
         """Add a work item; the same work key counts once, with the photo that came first."""
         self._db.run(
-            "INSERT OR IGNORE INTO works(key, about) VALUES(?,?)", (bytes.fromhex(item.work_key), _pack(item.about))
+            "INSERT OR IGNORE INTO works(key, about) VALUES(?,?)",
+            (bytes.fromhex(item.work_key), json.dumps(astuple(item.about))),
         )
 
     def forget(self) -> None:
@@ -86,7 +89,7 @@ class Works:
             if not page:
                 return
             for _, key, about, asked in page:
-                yield WorkItem(key.hex(), _unpack(about), asked)
+                yield WorkItem(key.hex(), _about(json.loads(about)), asked)
             after = page[-1][0]
 
     def outcome(self, work_key: str) -> Outcome | None:
@@ -95,12 +98,5 @@ class Works:
         return None if row is None or row[0] is None else parse_outcome(row[0], "the ledger", self._answered)
 
 
-def _pack(about: Photo | Text) -> str:
-    if isinstance(about, Text):
-        return json.dumps([about.key, about.user])
-    return json.dumps([about.name, about.key, about.size, about.sha256, about.width, about.height])
-
-
-def _unpack(packed: str) -> Photo | Text:
-    fields = json.loads(packed)
+def _about(fields: list[Any]) -> Photo | Text:
     return Text(*fields) if len(fields) == 2 else Photo(*fields)

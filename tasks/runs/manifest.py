@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -23,13 +23,16 @@ VERSIONED = ("fieldcheck", "pillow", "peft", "tokenizers", "torch", "torchvision
 ManifestT = TypeVar("ManifestT", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
-    """A manifest in the store. `fresh` is False if the very same run was there already, whole."""
+# Without slots: of a frozen class with them, Python 3.11 makes no instance by an alias such as `Published`.
+@dataclass(frozen=True)
+class PublishedRun(Generic[ManifestT]):
+    """A run in the store, and its manifest's place and digest there. `fresh` is False if the very same run was there
+    already, whole."""
 
     uri: str
     key: str
     sha256: str
+    manifest: ManifestT
     fresh: bool
 
 
@@ -43,7 +46,9 @@ def with_run_id(manifest: ManifestT) -> ManifestT:
     return manifest.model_copy(update={"run_id": derive_run_id(manifest)})
 
 
-def put_run(store: Store, folder: str, run_id: str, manifest: BaseModel, files: Sequence[LocalFile]) -> Put:
+def put_run(
+    store: Store, folder: str, run_id: str, manifest: ManifestT, files: Sequence[LocalFile]
+) -> PublishedRun[ManifestT]:
     """Put a run's files and then its manifest below a folder of the store. Raises StoreError.
 
     Every file is looked at, also when the manifest is there: a run that was damaged is made whole.
@@ -54,7 +59,7 @@ def put_run(store: Store, folder: str, run_id: str, manifest: BaseModel, files: 
     fresh = any(put) or not is_there(store, key, data)
     if fresh:
         store.write(key, data)
-    return Put(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), fresh)
+    return PublishedRun(store.uri_of(key), key, hashlib.sha256(data).hexdigest(), manifest, fresh)
 
 
 def versions() -> dict[str, str]:

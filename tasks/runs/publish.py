@@ -19,7 +19,7 @@ from tasks.records.work import Identity
 from tasks.runs.assemble import assemble
 from tasks.runs.files import JsonlWriter, LocalFile
 from tasks.runs.keys import PROVENANCE, QUARANTINE, records_name, run_folder, stage_a_folder
-from tasks.runs.manifest import put_run, versions, with_run_id
+from tasks.runs.manifest import PublishedRun, put_run, versions, with_run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,8 @@ class Validated:
         return self.exact / self.answered if self.answered else None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A published run. `fresh` is False if the very same run was in the store already, whole."""
-
-    uri: str
-    key: str
-    sha256: str
-    manifest: RunManifest
-    fresh: bool
+Published = PublishedRun[RunManifest]
+"""A published run of Stage-A."""
 
 
 def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], None] = lambda: None) -> Published:
@@ -83,8 +76,7 @@ def publish(store: Store, run: RunInput, ledger: Ledger, confirm: Callable[[], N
             "publishing.max_quarantine_fraction",
             f"{place}/{QUARANTINE}",
         )
-    put = put_run(store, folder, manifest.run_id, manifest, files)
-    return Published(put.uri, put.key, put.sha256, manifest, put.fresh)
+    return put_run(store, folder, manifest.run_id, manifest, files)
 
 
 def _write_files(run: RunInput, ledger: Ledger) -> tuple[list[LocalFile], Counts]:

@@ -36,8 +36,8 @@ class Kind(ABC):
 
     name: ClassVar[str]
     """What the kind is called in pieces for other machines."""
-    noun: ClassVar[str] = "photos"
-    """What its items are called in logs."""
+    noun: ClassVar[str] = "photo"
+    """What one of its items is called in logs."""
     broken: ClassVar[Reason]
     """The reason of an item whose last answer breaks the rules."""
     record: ClassVar[type[Answered]] = Answered

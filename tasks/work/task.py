@@ -46,7 +46,7 @@ def plan_run(
         works.add(item)
     plan, reused, forced = plan_work(open_store(config.store, config.s3), kind, works, force=config.force)
     for uri in reused.damaged:
-        log.warning("%s is missing or damaged; its %s are asked about again", uri, kind.noun)
+        log.warning("%s is missing or damaged; its %ss are asked about again", uri, kind.noun)
     if reused.unfinished:
         log.warning("%d known answers break a newer rule: they go on up the ladder", reused.unfinished)
     if reused.refused:
@@ -54,7 +54,7 @@ def plan_run(
     if forced is not None and forced.again:
         log.info("an earlier try of this forced run did not end: it goes on; to begin anew, delete %s", forced.uri)
     log.info(
-        "%d different %s: %d known from earlier runs, %d to ask about",
+        "%d different %ss: %d known from earlier runs, %d to ask about",
         plan.items,
         kind.noun,
         plan.reused,
@@ -116,7 +116,7 @@ def _keep(config: WorkConfig, plan: Plan, done: list[tuple[WorkItem, Outcome]]) 
     except StoreError as error:
         get_run_logger().warning("what was answered of this shard is lost: %s", error)
     else:
-        get_run_logger().info("%d %s of this shard were answered and are kept", len(done), kind.noun)
+        get_run_logger().info("%d %ss of this shard were answered and are kept", len(done), kind.noun)
 
 
 def _infer(
@@ -142,7 +142,7 @@ def _infer(
     for outcome in bad[:_LOGGED]:
         log.warning(
             "%s %s: %s (%s)",
-            kind.noun[:-1],
+            kind.noun,
             places[outcome.work_key],
             outcome.reason,
             on_one_line(outcome.detail or ""),
@@ -151,7 +151,7 @@ def _infer(
         log.warning("and %d more bad ones; all of them will be in the quarantine", len(bad) - _LOGGED)
     receipt = write_shard(store, kind.folder, kind.identity.digest, shard, outcomes, seconds=seconds)
     log.info(
-        "shard %d (%s): %d %s in %.1f s (%.1f a second), engine ready after %.1f s, %d retried, %d bad",
+        "shard %d (%s): %d %ss in %.1f s (%.1f a second), engine ready after %.1f s, %d retried, %d bad",
         number,
         shard.key[:12],
         receipt.items,

@@ -11,10 +11,10 @@ import pytest
 from prefect import Flow
 from pydantic import Field
 
+from configs.base import BaseConfig
 from configs.commands import COMMANDS, KINDS, Command
 from configs.doctor import DoctorConfig
 from configs.errors import Fault
-from configs.kinds import Kind
 from configs.parts import GenerationConfig
 from flows.cli import main
 from flows.commands.runs import imported
@@ -53,7 +53,7 @@ def test_every_kind_finds_what_is_wrong_with_it_and_needs_to_be_told_something()
         assert list(kind().faults()), kind
 
 
-class LookConfig(Kind):
+class LookConfig(BaseConfig):
     """What a command that only this test has is told."""
 
     place: str = Field("", description="Where to look.")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from configs.base import BaseConfig
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
 from configs.errors import ConfigError, Fault
-from configs.kinds import Kind
 from configs.photo import CaptionConfig, SummarizeConfig
 from configs.settings import load
 from tests.builders import make_adapter, make_checkpoint, put_photos
@@ -32,7 +32,7 @@ def folder(photo: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     return {"input_root": str(tmp_path / "photos"), "store": str(tmp_path / "store"), "model": photo["model"]}
 
 
-def faults_of(kind: type[Kind], given: dict[str, Any], **changes: Any) -> list[Fault]:
+def faults_of(kind: type[BaseConfig], given: dict[str, Any], **changes: Any) -> list[Fault]:
     """What is wrong."""
     try:
         load(kind, {**given, **changes})
@@ -49,7 +49,7 @@ def only(faults: list[Fault], where: str) -> Fault:
 
 @pytest.mark.parametrize("kind", [SummarizeConfig, CaptionConfig])
 def test_a_photo_and_a_checkpoint_are_all_that_is_needed(
-    kind: type[Kind], photo: dict[str, Any], tmp_path: Path
+    kind: type[BaseConfig], photo: dict[str, Any], tmp_path: Path
 ) -> None:
     assert faults_of(kind, photo) == []
     assert [fault.where for fault in faults_of(kind, {})] == ["image", "model.base"]
@@ -70,7 +70,7 @@ def test_an_overlay_needs_a_folder_and_labels_a_font(photo: dict[str, Any], tmp_
 
 
 @pytest.mark.parametrize("kind", [CaptionConfig, DenseCaptionConfig])
-def test_a_caption_must_fit_the_model(kind: type[Kind], photo: dict[str, Any], folder: dict[str, Any]) -> None:
+def test_a_caption_must_fit_the_model(kind: type[BaseConfig], photo: dict[str, Any], folder: dict[str, Any]) -> None:
     model = {**photo["model"], "max_model_len": 2048}
     given = photo if kind is CaptionConfig else folder
     assert "dense.max_new_tokens 2048" in only(faults_of(kind, given, model=model), "model.max_model_len").what

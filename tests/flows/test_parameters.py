@@ -12,9 +12,9 @@ from prefect.exceptions import ParameterTypeError, SignatureMismatchError
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
+from configs.base import PROFILE, BaseConfig
 from configs.checkpoints import MergeRunConfig
 from configs.dense import DenseCaptionConfig
-from configs.kinds import PROFILE, Kind
 from configs.parameters import given, parameters_of
 from configs.parts import EngineConfig, GenerationConfig
 from configs.stage_a import StageAConfig
@@ -55,7 +55,7 @@ def bounds(schema: dict[str, Any], definitions: str) -> Any:
 
 @EVERY_FLOW
 def test_every_setting_is_a_parameter_and_every_parameter_a_setting(
-    flow: Flow[..., Any], kind: type[Kind], own: set[str]
+    flow: Flow[..., Any], kind: type[BaseConfig], own: set[str]
 ) -> None:
     properties = schema_of(flow)["properties"]
     assert set(properties) == {*kind.model_fields} | own
@@ -69,7 +69,7 @@ def test_every_setting_is_a_parameter_and_every_parameter_a_setting(
 
 @EVERY_FLOW
 def test_no_parameter_is_required_and_the_form_begins_with_what_people_type(
-    flow: Flow[..., Any], kind: type[Kind], own: set[str]
+    flow: Flow[..., Any], kind: type[BaseConfig], own: set[str]
 ) -> None:
     schema = schema_of(flow)
     assert "required" not in schema
@@ -79,12 +79,12 @@ def test_no_parameter_is_required_and_the_form_begins_with_what_people_type(
     assert parts == sorted(parts)
 
 
-def _annotation(kind: type[Kind], name: str) -> Any:
+def _annotation(kind: type[BaseConfig], name: str) -> Any:
     return kind.model_fields[name].annotation if name in kind.model_fields else None
 
 
 @EVERY_FLOW
-def test_the_page_of_a_flow_documents_it(flow: Flow[..., Any], kind: type[Kind], own: set[str]) -> None:
+def test_the_page_of_a_flow_documents_it(flow: Flow[..., Any], kind: type[BaseConfig], own: set[str]) -> None:
     text = flow.description or ""
     assert text.index("\n\nArgs:\n    ") < text.index("\n\nReturns:\n    ")
     assert all(f"\n    {name}: " in text for name in {*kind.model_fields} | own)

@@ -27,7 +27,7 @@ class Tickets(Kind):
     """Tickets whose answer must be one line."""
 
     name = "tickets"
-    noun = "tickets"
+    noun = "ticket"
     broken = Reason.SUMMARY_INVALID
     record = Judged
 

@@ -16,7 +16,7 @@ PROFILE = "A profile in configs/profiles (demo, gpu), or the path of a YAML file
 """What the profile is, which every command and flow takes beside its settings."""
 
 
-class Kind(Part):
+class BaseConfig(Part):
     """Base of the kinds of configuration."""
 
     @classmethod
