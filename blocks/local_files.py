@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat as stat_flags
 import uuid
-from collections.abc import Callable
 
 from blocks.errors import ObjectExists, StoreDenied
 from blocks.local_errors import translate, translated
@@ -72,44 +71,46 @@ def put_in_place(temporary: str, path: str, uri: str, *, replace: bool) -> None:
         os.close(folder)
 
 
-def swap(path: str, uri: str, data: bytes, before: bytes | None, read: Callable[[], bytes | None]) -> None:
-    """Put `data` in the place of a file that is still exactly `before`; None stands for no file. `read` reads it.
+def swap(path: str, uri: str, data: bytes, before: bytes | None) -> None:
+    """Put `data` in the place of a file that is still exactly `before`; None stands for no file.
 
-    Raises ObjectExists if the file is another by then. A writer that is frozen in the middle, for however long, cannot
-    put its bytes over newer ones: what follows `before` has one hidden name, which the first writer takes and others
-    put in place for it. What a frozen one finds when it goes on is gone.
+    Raises ObjectExists if the file is another by then. No lock is held, so a writer that is killed or frozen in the
+    middle holds nobody up, and cannot put its bytes over newer ones when it goes on:
+
+        token      a hidden file with the bytes of one writer, under a name that no other writer ever has
+        decision   a symlink to a token, named by the inode that is to be replaced: who comes first makes it
+        renamed    any writer that reads the decision *and then* still finds that inode in place renames the token;
+                   a token is renamed once, an inode does not come back, so a late rename finds no token
     """
-    folder, name = os.path.split(path)
-    old = b"" if before is None else hashlib.sha256(before).digest()
-    staged = os.path.join(folder, f"{TEMPORARY_PREFIX}swap-{hashlib.sha256(os.fsencode(name) + old).hexdigest()[:16]}")
-    while True:
-        _unless_changed(read(), data, before, uri)
-        with translated(uri, writing=True):
-            descriptor, temporary = open_temporary(folder)
+    folder = os.path.dirname(path)
+    if before is None:
+        return _put_first(path, uri, data)
+    token = _write_token(folder, uri, data)
+    try:
+        while True:
+            content, inode = _read_with_inode(path, uri)
+            if content != before:
+                return _end(token, content == data, uri)
+            name = hashlib.sha256(f"{os.path.basename(path)}\n{inode}".encode(errors="surrogateescape")).hexdigest()
+            decision = os.path.join(folder, f"{TEMPORARY_PREFIX}swap-{name[:16]}")
+            with translated(uri, writing=True), contextlib.suppress(FileExistsError):
+                os.symlink(os.path.basename(token), decision)
             try:
-                with os.fdopen(descriptor, "wb", buffering=0) as target:
-                    write_all(target.fileno(), data)
-                    os.fsync(target.fileno())
-                with contextlib.suppress(FileExistsError):
-                    os.link(temporary, staged)
-            finally:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-        try:
-            if _unless_changed(read(), data, before, uri):
-                return  # somebody else renamed what we had to say
-        except ObjectExists:
+                decided = os.path.join(folder, os.path.basename(os.readlink(decision)))
+            except FileNotFoundError:
+                continue  # somebody else is through with this inode
+            if _read_with_inode(path, uri)[1] == inode:
+                try:
+                    put_in_place(decided, path, uri, replace=True)
+                except FileNotFoundError:
+                    pass  # renamed by somebody else; or swept, long after its writer was killed
+                except OSError as error:
+                    raise translate(error, uri, writing=True) from error
             with contextlib.suppress(OSError):
-                os.unlink(staged)
-            raise
-        try:
-            put_in_place(staged, path, uri, replace=True)
-        except FileNotFoundError:
-            pass  # somebody else put theirs over it, and it is in place already
-        except OSError as error:
-            raise translate(error, uri, writing=True) from error
-        if _unless_changed(read(), data, before, uri):
-            return
+                os.unlink(decision)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(token)
 
 
 def sweep(folder: str, older_than: float, now: float) -> int:
@@ -121,19 +122,55 @@ def sweep(folder: str, older_than: float, now: float) -> int:
                 continue
             with contextlib.suppress(OSError):
                 found = entry.stat(follow_symlinks=False)
-                if stat_flags.S_ISREG(found.st_mode) and now - found.st_mtime > older_than:
+                if (
+                    stat_flags.S_IFMT(found.st_mode) in (stat_flags.S_IFREG, stat_flags.S_IFLNK)
+                    and now - found.st_mtime > older_than
+                ):
                     os.unlink(entry.path)
                     swept += 1
     return swept
 
 
-def _unless_changed(found: bytes | None, data: bytes, before: bytes | None, uri: str) -> bool:
-    """Whether a file is what we wanted it to be. Raises ObjectExists if it is neither that nor what it was."""
-    if found == data:
-        return True
-    if found != before:
+def _put_first(path: str, uri: str, data: bytes) -> None:
+    token = _write_token(os.path.dirname(path), uri, data)
+    try:
+        with translated(uri, writing=True):
+            put_in_place(token, path, uri, replace=False)
+    except ObjectExists:
+        if _read_with_inode(path, uri)[0] != data:
+            raise
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(token)
+
+
+def _write_token(folder: str, uri: str, data: bytes) -> str:
+    with translated(uri, writing=True):
+        descriptor, token = open_temporary(folder)
+        with os.fdopen(descriptor, "wb", buffering=0) as target:
+            write_all(target.fileno(), data)
+            os.fsync(target.fileno())
+    return token
+
+
+def _read_with_inode(path: str, uri: str) -> tuple[bytes | None, str]:
+    """The bytes of a file and what tells it from any other that has its name before or after; None and "" for none."""
+    with translated(uri), contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as source:
+            found = os.fstat(descriptor)
+            return source.read(), f"{found.st_ino} {found.st_mtime_ns}"
+    return None, ""
+
+
+def _end(token: str, done: bool, uri: str) -> None:
+    """The file is not what it was. A token that is gone was renamed: ours is in, even if newer bytes are over it."""
+    try:
+        os.unlink(token)
+    except FileNotFoundError:
+        return
+    if not done:
         raise ObjectExists("the object is not what it was any more: another process wrote it", uri=uri)
-    return False
 
 
 def _rename_under_lock(temporary: str, path: str, uri: str, folder: int) -> None:

@@ -123,13 +123,8 @@ class LocalStore:
         """Store `data` if the object is still exactly `before`. Raises ObjectExists if not, and as `write` does."""
         folder, name = self._folder_to_write(key)
         self._prepare(folder, self.uri_of(key))
-
-        def read() -> bytes | None:
-            with contextlib.suppress(ObjectMissing):
-                return self.read(key)
-            return None
-
-        swap(os.path.join(folder, name), self.uri_of(key), data, before, read)
+        self._path_to_read(key)  # a symlink that leads out of the store is refused
+        swap(os.path.join(folder, name), self.uri_of(key), data, before)
 
     def sweep(self, prefix: str, older_than: float) -> int:
         """Remove the hidden files of killed writers under `prefix`, and those beside the root's own folders."""
