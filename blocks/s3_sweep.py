@@ -8,7 +8,10 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from botocore import exceptions as aws
+
 from blocks.errors import ObjectMissing
+from blocks.s3_errors import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +32,9 @@ def sweep(
         def page(client: S3Client, after: dict[str, str] = after) -> ListMultipartUploadsOutputTypeDef:
             return client.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **after)  # type: ignore[arg-type]
 
-        answer: ListMultipartUploadsOutputTypeDef = ask(None, page)
+        answer: ListMultipartUploadsOutputTypeDef | None = ask(None, partial(_unless_none, page))
+        if answer is None:
+            return swept
         try:
             now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         except (KeyError, ValueError):
@@ -43,6 +48,18 @@ def sweep(
         if not answer.get("IsTruncated"):
             return swept
         after = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer.get("NextUploadIdMarker", "")}
+
+
+def _unless_none(
+    page: Callable[[S3Client], ListMultipartUploadsOutputTypeDef], client: S3Client
+) -> ListMultipartUploadsOutputTypeDef | None:
+    """A page, or None from a server that calls it an error if nothing was ever uploaded in parts, as rclone does."""
+    try:
+        return page(client)
+    except aws.ClientError as error:
+        if code_of(error) == "NoSuchUpload":
+            return None
+        raise
 
 
 def _drop(bucket: str, key: str, upload: str, client: S3Client) -> None:
