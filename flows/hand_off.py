@@ -23,8 +23,8 @@ from tasks.runs.keys import split_manifest_uri
 from tasks.runs.publish import Published
 from tasks.runs.report import safe
 from tasks.runs.task import flow_run_page, mission_slug, shown_if_possible
-from tasks.verdicts.ingest import Ingested
-from tasks.verdicts.task import find_tickets
+from tasks.tickets.ingest import Ingested
+from tasks.tickets.task import find_tickets
 
 _PASSING = frozenset({408, 425, 429})
 """HTTP statuses below 500 that say "later" and not "no"."""

@@ -17,7 +17,7 @@ from configs.stage_b import StageBConfig
 from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.printing import escape_logs
 from tasks.runs.task import check_manifest
-from tasks.verdicts.task import ingest_tickets
+from tasks.tickets.task import ingest_tickets
 
 
 def _run_name() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from flows.printing import say
 from flows.terminal import print_result, progress_line
 
 if TYPE_CHECKING:
+    from blocks.store import Store
     from tasks.runs.verified_files import Checked
 
 
@@ -39,17 +41,26 @@ def missions() -> int:
 def verify(config: VerifyConfig) -> int:
     """`fieldcheck verify MANIFEST`. Raises ManifestError, RecordError or StoreError for what does not verify."""
     from blocks.stores import open_store
-    from tasks.dense.check import DENSE, check_captions
-    from tasks.runs.check import check_run
     from tasks.runs.keys import split_manifest_uri
 
     root, key = split_manifest_uri(config.manifest)
-    store = open_store(root, config.s3)
-    if key.startswith(f"{DENSE}/"):
-        captions = check_captions(store, key, config.sha256)
-        return print_result(_verified(config.manifest, captions, {"name": captions.manifest.name}))
-    checked = check_run(store, key, config.sha256)
-    return print_result(_verified(config.manifest, checked, {"mission": checked.manifest.mission}))
+    checked = check_any(open_store(root, config.s3), key, config.sha256)
+    of = {"name": checked.manifest.name} if checked.stage == "dense" else {"mission": checked.manifest.mission}
+    return print_result(_verified(config.manifest, checked, of))
+
+
+def check_any(store: Store, key: str, expected: str | None = None) -> Checked[Any]:
+    """Check the published run behind a manifest's key, of whatever kind; `expected` is the manifest's sha256, if known.
+
+    Raises ManifestError, RecordError or StoreError for what does not verify.
+    """
+    from tasks.dense.check import check_captions
+    from tasks.runs.check import check_run
+    from tasks.tickets.check import check_tickets
+
+    kinds = {"stage_a": check_run, "stage_b": check_tickets, "dense": check_captions}
+    check: Callable[..., Checked[Any]] = kinds[key.partition("/")[0]]
+    return check(store, key, expected)
 
 
 def _verified(manifest: str, checked: Checked[Any], of: dict[str, str]) -> dict[str, Any]:

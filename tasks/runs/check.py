@@ -16,37 +16,24 @@ from tasks.records.base import FileEntry
 from tasks.records.errors import ManifestError, RecordError
 from tasks.records.jsonl import parse
 from tasks.records.stage_a import Latest, Provenance, QuarantineEntry, RunManifest, StageARecord
-from tasks.records.stage_b import StageBManifest, Ticket
-from tasks.runs.keys import MANIFEST, PROVENANCE, QUARANTINE, TICKETS, latest_key, records_name
+from tasks.runs.keys import MANIFEST, PROVENANCE, QUARANTINE, latest_key, records_name
 from tasks.runs.manifest import derive_run_id
 from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
 
 
-def check_run(store: Store, key: str, expected: str | None = None) -> Checked[RunManifest] | Checked[StageBManifest]:
-    """Check the run behind a manifest's key, of Stage-A or Stage-B; `expected` is the manifest's sha256, if known.
+def check_run(store: Store, key: str, expected: str | None = None) -> Checked[RunManifest]:
+    """Check the Stage-A run behind a manifest's key; `expected` is the manifest's sha256, if known.
 
     Raises ManifestError or RecordError naming the object (and line), StoreError if it cannot be read.
     """
-    if key.startswith("stage_a/"):
-        manifest, digest = read_manifest(store, key, expected)
-        try:
-            _check_stage_a(store, key, manifest)
-        except ManifestError:
-            _check_digests(store, key, manifest)
-            raise
-        _check_pointer(store, manifest, digest)
-        return Checked.of("stage_a", manifest, digest, manifest.files)
-    tickets_manifest, digest = read_canonical(StageBManifest, store, key, expected)
-    if tickets_manifest.sealed() != tickets_manifest:
-        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
-    _check_layout(tickets_manifest.mission, tickets_manifest.run_id, key, store)
-    _check_names(tickets_manifest.files, (TICKETS,), store, key)
-    if tickets_manifest.run_id != tickets_manifest.source_sha256[:16]:
-        raise ManifestError(f"{store.uri_of(key)} was changed: its run id is not that of its source")
-    tickets = sum(1 for _ in reread(Ticket, store, key, entry_of(tickets_manifest.files, TICKETS, store, key)))
-    if tickets != tickets_manifest.tickets:
-        raise ManifestError(f"{store.uri_of(key)} counts {tickets_manifest.tickets} tickets, there are {tickets}")
-    return Checked.of("stage_b", tickets_manifest, digest, tickets_manifest.files)
+    manifest, digest = read_manifest(store, key, expected)
+    try:
+        _check_stage_a(store, key, manifest)
+    except ManifestError:
+        _check_digests(store, key, manifest)
+        raise
+    _check_pointer(store, manifest, digest)
+    return Checked.of("stage_a", manifest, digest, manifest.files)
 
 
 def read_manifest(store: Store, key: str, expected: str | None = None) -> tuple[RunManifest, str]:
@@ -57,7 +44,7 @@ def read_manifest(store: Store, key: str, expected: str | None = None) -> tuple[
     manifest, digest = read_canonical(RunManifest, store, key, expected)
     if derive_run_id(manifest) != manifest.run_id:
         raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its run id {manifest.run_id}")
-    _check_layout(manifest.mission, manifest.run_id, key, store)
+    check_layout(manifest.mission, manifest.run_id, key, store)
     return manifest, digest
 
 
@@ -97,7 +84,7 @@ def _check_digests(store: Store, key: str, manifest: RunManifest) -> None:
 
 def _check_stage_a(store: Store, key: str, manifest: RunManifest) -> None:
     where = store.uri_of(key.rpartition("/")[0])
-    _check_names(manifest.files, (records_name(manifest.mission), PROVENANCE, QUARANTINE), store, key)
+    check_names(manifest.files, (records_name(manifest.mission), PROVENANCE, QUARANTINE), store, key)
     provenance = read_provenance(store, key, manifest)
     before = ("", "")
     groups = photos = 0
@@ -146,8 +133,8 @@ def _check_pointer(store: Store, manifest: RunManifest, digest: str) -> None:
             )
 
 
-def _check_names(files: Sequence[FileEntry], expected: Sequence[str], store: Store, key: str) -> None:
-    """A file that is listed and not read would be vouched for by nobody."""
+def check_names(files: Sequence[FileEntry], expected: Sequence[str], store: Store, key: str) -> None:
+    """A file that is listed and not read would be vouched for by nobody. Raises ManifestError."""
     for name in expected:
         entry_of(files, name, store, key)
     listed = [entry.name for entry in files]
@@ -155,7 +142,8 @@ def _check_names(files: Sequence[FileEntry], expected: Sequence[str], store: Sto
         raise ManifestError(f"{store.uri_of(key)} lists {', '.join(listed)}; a run has {', '.join(expected)}")
 
 
-def _check_layout(mission: str, run_id: str, key: str, store: Store) -> None:
+def check_layout(mission: str, run_id: str, key: str, store: Store) -> None:
+    """A manifest lies where what it says belongs. Raises ManifestError."""
     stage = key.partition("/")[0]
     if key != f"{stage}/{mission}/runs/{run_id}/{MANIFEST}":
         raise ManifestError(f"{store.uri_of(key)} is of mission {mission!r}, run {run_id}: it does not belong there")

@@ -27,7 +27,6 @@ from tasks.ledger.ledger import Ledger
 from tasks.records.errors import TooMuchQuarantined
 from tasks.records.jsonl import read_lines
 from tasks.records.stage_a import Latest, QuarantineEntry, RunManifest
-from tasks.records.stage_b import StageBManifest
 from tasks.runs.check import check_run, read_quarantine, read_records
 from tasks.runs.forced import end_forced
 from tasks.runs.keys import split_manifest_uri, stage_a_folder, stage_b_folder
@@ -237,8 +236,8 @@ def mission_slug(mission: str) -> str:
 
 
 @task(name="check-manifest", cache_policy=NO_CACHE, **RETRIED)
-def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked[RunManifest] | Checked[StageBManifest]:
-    """Re-read a published run and check every digest and record. Raises ManifestError, RecordError or StoreError."""
+def check_manifest(manifest: str, sha256: str | None, s3: S3Options) -> Checked[RunManifest]:
+    """Re-read a published run of Stage-A, every digest and record. Raises ManifestError, RecordError or StoreError."""
     root, key = split_manifest_uri(manifest)
     checked = check_run(open_store(root, s3), key, sha256)
     get_run_logger().info("%s: %d objects, %d records check out", manifest, checked.objects, checked.records)

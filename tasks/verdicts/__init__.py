@@ -1,1 +1,1 @@
-"""Stage-B: from a published run to verdicts a person can act on. So far: tickets."""
+"""Stage-B's judging: tickets in, verdicts that a person can check out. Sees no label."""

@@ -29,7 +29,7 @@ from flows.stage_b import stage_b
 from tasks.records.stage_a import Counts, RunManifest
 from tasks.runs.keys import split_manifest_uri
 from tasks.runs.publish import Published
-from tasks.verdicts.ingest import ingest
+from tasks.tickets.ingest import ingest
 from tests.builders import make_group, make_outcomes, publish_groups
 from tests.flows.conftest import MISSION
 from tests.servers import S3Server

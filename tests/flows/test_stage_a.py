@@ -107,10 +107,12 @@ def test_a_photo_in_two_groups_is_inferred_once(local_run: dict[str, Any]) -> No
 
 
 def test_stage_b_has_one_ticket_a_group(local_run: dict[str, Any]) -> None:
-    tickets = lines(Path(local_run["stage_b"]["manifest"]).parent / "tickets.jsonl")
+    folder = Path(local_run["stage_b"]["manifest"]).parent
+    tickets = lines(folder / "tickets.jsonl")
     assert len(tickets) == 3
     assert len({ticket["ticket_id"] for ticket in tickets}) == 3
-    assert [ticket["label_source"] for ticket in tickets] == ["folder", "folder", "none"]
+    assert len(lines(folder / "labels.jsonl")) == 2
+    assert len(lines(folder / "unjudged.jsonl")) == 2
 
 
 def test_the_pointer_names_the_run(local_run: dict[str, Any]) -> None:

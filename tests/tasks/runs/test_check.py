@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from blocks.errors import ObjectMissing
 from blocks.local_store import LocalStore
+from flows.commands.checks import check_any
 from tasks.records.base import FileEntry
 from tasks.records.errors import FieldcheckError, ManifestError, OutputError, RecordError
 from tasks.records.jsonl import to_line
@@ -23,7 +24,7 @@ from tasks.runs.keys import PROVENANCE, QUARANTINE, TICKETS, latest_key, records
 from tasks.runs.manifest import derive_run_id
 from tasks.runs.pointer import point_to
 from tasks.runs.publish import Published
-from tasks.verdicts.ingest import ingest
+from tasks.tickets.ingest import ingest
 from tests.builders import MISSION, examples, files_under, published_run
 
 RECORDS = records_name(MISSION)
@@ -57,7 +58,7 @@ def test_records_are_read_with_their_line_numbers(store: LocalStore, published: 
 def assert_named(store: LocalStore, manifest: str, changed: str) -> None:
     """The check fails, and its message names the object that was changed."""
     with pytest.raises(OutputError) as caught:
-        check_run(store, manifest)
+        check_any(store, manifest)
     assert store.uri_of(changed) in str(caught.value), str(caught.value)
 
 
@@ -181,8 +182,8 @@ def test_what_is_no_manifest_is_named(store: LocalStore, published: Published, d
 
 def test_tickets_are_checked_too(store: LocalStore, published: Published) -> None:
     made = ingest(store, published.key, store)
-    checked = check_run(store, made.key, made.sha256)
-    assert (checked.stage, checked.objects, checked.records) == ("stage_b", 2, 3)
+    checked = check_any(store, made.key, made.sha256)
+    assert (checked.stage, checked.objects, checked.records) == ("stage_b", 4, 6)
     tickets = f"{made.key.rpartition('/')[0]}/{TICKETS}"
     good = store.read(tickets)
     for offset in range(0, len(good), 37):
@@ -193,8 +194,8 @@ def test_tickets_are_checked_too(store: LocalStore, published: Published) -> Non
     store.write(tickets, good)
     own = StageBManifest.model_validate_json(store.read(made.key))
     store.write(made.key, to_line(own.model_copy(update={"tickets": 4}).sealed()))
-    with pytest.raises(ManifestError, match="counts 4 tickets, there are 3"):
-        check_run(store, made.key)
+    with pytest.raises(ManifestError, match=r"counts \(4, 1\) tickets and unjudged groups; there are \(3, 1\)"):
+        check_any(store, made.key)
 
 
 def everything(root: Path) -> tuple[LocalStore, dict[str, list[str]]]:
@@ -218,7 +219,7 @@ def test_no_changed_byte_of_any_published_file_is_overlooked(
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(changed)
     with pytest.raises(FieldcheckError):
-        check_run(store, manifest)
+        check_any(store, manifest)
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x20])
@@ -230,9 +231,9 @@ def test_every_byte_of_both_manifests_is_covered(tmp_path: Path, flip: int) -> N
         for offset in range(len(good)):
             path.write_bytes(good[:offset] + bytes([good[offset] ^ flip]) + good[offset + 1 :])
             with pytest.raises(FieldcheckError):
-                check_run(store, manifest)
+                check_any(store, manifest)
         path.write_bytes(good)
-        check_run(store, manifest)
+        check_any(store, manifest)
 
 
 def test_what_no_release_writes_is_refused(store: LocalStore, published: Published) -> None:
@@ -244,12 +245,12 @@ def test_what_no_release_writes_is_refused(store: LocalStore, published: Publish
         for odd in ({"note": "x"}, {"files": [{**value["files"][0], "note": "x"}, *value["files"][1:]]}):
             store.write(manifest, (json.dumps({**value, **odd}, ensure_ascii=False) + "\n").encode())
             with pytest.raises(RecordError, match="note"):
-                check_run(store, manifest)
+                check_any(store, manifest)
     extra = FileEntry(name="notes.txt", sha256="0" * 64, size=1, records=1)
     own = StageBManifest.model_validate_json(good)
     store.write(made.key, to_line(own.model_copy(update={"files": (*own.files, extra)}).sealed()))
-    with pytest.raises(ManifestError, match=r"lists tickets\.jsonl, notes\.txt; a run has tickets\.jsonl"):
-        check_run(store, made.key)
+    with pytest.raises(ManifestError, match=r"unjudged\.jsonl, notes\.txt; a run has tickets\.jsonl"):
+        check_any(store, made.key)
     store.write(published.key, to_line(published.manifest))
     with pytest.raises(ManifestError, match=r"notes\.txt; a run has"):
         check_run(store, rewrite(store, published, lambda value: value["files"].append(extra.model_dump(mode="json"))))
@@ -267,7 +268,7 @@ def test_tickets_of_an_earlier_release_say_what_to_do(store: LocalStore, publish
     del value["self_sha256"]
     store.write(made.key, (json.dumps({**value, "schema_version": 1}, ensure_ascii=False) + "\n").encode())
     with pytest.raises(RecordError, match="run stage-b on their source again"):
-        check_run(store, made.key)
+        check_any(store, made.key)
 
 
 def test_a_pointer_that_names_the_run_with_another_digest_is_told(store: LocalStore, published: Published) -> None:

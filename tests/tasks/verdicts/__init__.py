@@ -1,1 +1,1 @@
-"""Tests of Stage-B's tickets."""
+"""Tests of Stage-B's judging."""

@@ -1,4 +1,4 @@
-"""Prefect's view of Stage-B's steps."""
+"""Prefect's view of making tickets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.common.retry import RETRIED
 from tasks.runs.keys import split_manifest_uri
 from tasks.runs.report import code, safe
 from tasks.runs.task import flow_run_page, shown_if_possible
-from tasks.verdicts.ingest import Ingested, find_ingested, ingest
+from tasks.tickets.ingest import Ingested, find_ingested, ingest
 
 
 @task(name="find-tickets", cache_policy=NO_CACHE, **RETRIED)
