@@ -33,7 +33,7 @@ def caption(config: CaptionConfig) -> int:
 def summarize_photo(config: SummarizeConfig) -> dict[str, Any]:
     """One photo's summary, and what is wrong with it. Raises PhotoError, CheckpointError or EngineError."""
     from tasks.images.file import read_photo
-    from tasks.summaries.grammar import read
+    from tasks.records.grammar import read
     from tasks.summaries.ladder import first_decoding
     from tasks.summaries.prompts import summary_prompt
 

@@ -12,11 +12,11 @@ from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.spec import text_settings
 from tasks.engines.protocol import FinishReason
 from tasks.ledger.groups import Groups, State
+from tasks.records.grammar import GRAMMAR_REVISION, GRAMMAR_VERSION, read
 from tasks.records.prompts import Prompt
 from tasks.records.reasons import Reason
 from tasks.records.work import Identity, WorkItem
 from tasks.runs.keys import stage_a_folder
-from tasks.summaries.grammar import GRAMMAR_REVISION, GRAMMAR_VERSION, read
 from tasks.summaries.ladder import decodings
 from tasks.summaries.prompts import summary_prompt
 from tasks.work.kind import Kind

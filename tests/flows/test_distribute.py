@@ -19,12 +19,12 @@ from configs.stage_a import StageAConfig
 from flows.infer_piece import infer_piece
 from flows.stage_a import stage_a
 from tasks.checkpoints.resolve import resolve
+from tasks.records.grammar import GRAMMAR_REVISION
 from tasks.records.photos import Photo
 from tasks.records.work import WorkItem
 from tasks.runs.check import check_run
 from tasks.runs.keys import split_manifest_uri
 from tasks.runs.pieces import Piece, read_receipts, write_piece
-from tasks.summaries.grammar import GRAMMAR_REVISION
 from tasks.summaries.kind import summaries_of
 from tests.builders import FOLDER
 from tests.demo import Demo

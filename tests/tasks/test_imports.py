@@ -19,7 +19,6 @@ LIGHT = [
     "tasks.inputs.discover",
     "tasks.inputs.verify",
     "tasks.inputs.order",
-    "tasks.summaries.grammar",
     "tasks.work.kind",
     "tasks.work.plan",
     "tasks.work.reader",

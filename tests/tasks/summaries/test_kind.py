@@ -9,7 +9,7 @@ import pytest
 from configs.missions import known_missions
 from configs.parts import GenerationConfig, LadderConfig
 from configs.stage_a import StageAConfig
-from tasks.summaries import grammar
+from tasks.records import grammar
 from tasks.summaries.kind import identity
 from tasks.summaries.prompts import summary_prompt
 from tests.builders import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from configs.missions import Mission, known_missions
+from tasks.records.grammar import IRRELEVANT, read
 from tasks.records.prompts import PROMPTS_DIR, Prompt
-from tasks.summaries.grammar import IRRELEVANT, read
 from tasks.summaries.prompts import summary_prompt
 
 

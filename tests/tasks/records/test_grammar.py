@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.summaries.grammar import IRRELEVANT, Entry, Summary, Violation, read
+from tasks.records.grammar import IRRELEVANT, Entry, Summary, Violation, read
 from tests.builders import examples
 
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
