@@ -263,4 +263,10 @@ def test_stage_b_has_what_only_the_block_of_the_store_knows(
     summary = stage_a(**given, store=f"block://{name}")
     assert summary["stage_b"]["started"]
     keys = [info.key for info in open_store(f"block://{name}").list(f"stage_b/{MISSION}/")]
-    assert sorted(key.rpartition("/")[2] for key in keys) == ["manifest.json", "tickets.jsonl"]
+    assert sorted(key.rpartition("/")[2] for key in keys) == [
+        "labels.jsonl",
+        "manifest.json",
+        "submissions.jsonl",
+        "tickets.jsonl",
+        "unjudged.jsonl",
+    ]
