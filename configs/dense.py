@@ -11,10 +11,10 @@ from configs.parts import LeaseConfig
 from configs.photo import DenseConfig
 from configs.preflight import check_file, check_folder_name, check_font, check_input_root
 from configs.preflight_model import check_budget
-from configs.work import WorkConfig
+from configs.work import PhotosConfig
 
 
-class DenseCaptionConfig(WorkConfig):
+class DenseCaptionConfig(PhotosConfig):
     """A folder of photos to caption densely, at any depth."""
 
     name: str = Field("", description="Name of the photo set in the store; by default the folder's own.")

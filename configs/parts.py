@@ -242,3 +242,9 @@ class HandOffConfig(Part):
     deployment: str = Field(
         "stage-b/stage-b", pattern=r"^[^/]+/[^/]+$", description="Stage-B's deployment, as flow/deployment."
     )
+    judge: bool = Field(
+        False, description="Have Stage-B judge what is handed over, as `judge` says; else it makes tickets alone."
+    )
+    model: ModelConfig | None = Field(
+        None, description="Checkpoint and adapters that judge, if they are not those that wrote the summaries."
+    )

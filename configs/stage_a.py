@@ -11,12 +11,13 @@ from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
 from configs.errors import Fault
+from configs.judge import JudgeConfig
 from configs.missions import MissionNames
 from configs.parts import GenerationConfig, HandOffConfig, LadderConfig, Part, PublishingConfig
 from configs.preflight import check_any_mission, check_file, check_input_root, check_mission
 from configs.preflight_model import check_budget
 from configs.stores import LocalLocation, parse_store_uri
-from configs.work import WorkConfig
+from configs.work import PhotosConfig
 
 
 class MissionConfig(Part):
@@ -27,7 +28,7 @@ class MissionConfig(Part):
     )
 
 
-class StageAConfig(WorkConfig, MissionConfig):
+class StageAConfig(PhotosConfig, MissionConfig):
     """A Stage-A run."""
 
     verify_inputs: bool = Field(
@@ -49,6 +50,7 @@ class StageAConfig(WorkConfig, MissionConfig):
         default_factory=PublishingConfig, description="Bad photos, and other runs of the mission."
     )
     hand_off: HandOffConfig = Field(default_factory=HandOffConfig, description="How Stage-B learns of the run.")
+    judge: JudgeConfig = Field(default_factory=JudgeConfig, description="How Stage-B judges what is handed over.")
 
     @classmethod
     def implied(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -72,6 +74,8 @@ class StageAConfig(WorkConfig, MissionConfig):
             yield from check_input_root(self.input_root, self.mission)
         yield from super().faults(skip)
         yield from check_budget(self.model, "summary", self.generation.max_new_tokens, "generation.max_new_tokens")
+        if self.hand_off.judge and "judge" not in skip:
+            yield from self.judge.faults()
         yield from check_file("answer_key", self.answer_key, "give a JSON file, or leave it out")
 
     def _requeue_faults(self, uri: str) -> Iterator[Fault]:

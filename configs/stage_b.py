@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.base import BaseConfig
 from configs.errors import Fault
-from configs.preflight import check_manifest, check_store
+from configs.judge import JudgeConfig
+from configs.parts import LeaseConfig
+from configs.preflight import check_file, check_manifest, check_store
+from configs.preflight_model import check_budget
 from configs.stores import S3Options
+from configs.work import WorkConfig
 
 
 class VerifyConfig(BaseConfig):
@@ -28,13 +33,15 @@ class VerifyConfig(BaseConfig):
             yield from check_manifest(self.manifest)
 
 
-class StageBConfig(VerifyConfig):
+class StageBConfig(WorkConfig, VerifyConfig):
     """A Stage-B run over one published Stage-A run."""
 
-    store: str | None = Field(
+    lease: LeaseConfig = Field(default_factory=LeaseConfig, description="Other runs that judge the same mission.")
+    judge: JudgeConfig = Field(default_factory=JudgeConfig, description="How groups are judged.")
+    labels: str | None = Field(
         None,
-        description="Where Stage-B's results go; by default the store that holds the manifest, whatever store the "
-        "environment names for Stage-A.",
+        description="JSONL file with labels (ticket_id, label, ...) to measure the verdicts by, beside those of the "
+        "folders. Nothing that judges reads it.",
     )
 
     @classmethod
@@ -43,10 +50,36 @@ class StageBConfig(VerifyConfig):
 
         What the environment says of Stage-A's store is not said of this run.
         """
-        return {"store": None, **given} if given.get("manifest") else given
+        return {"store": _store_of(given.get("manifest")), **given} if given.get("manifest") else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_manifest(cls, told: Any) -> Any:
+        if isinstance(told, dict) and not told.get("store"):
+            return {**told, "store": _store_of(told.get("manifest"))}
+        return told
+
+    @property
+    def mission(self) -> str:
+        """The mission, as the manifest's place says it; empty if that is no place of a run."""
+        match = re.search(r"(?:^|/)stage_a/([^/]+)/runs/", self.manifest)
+        return match[1] if match else ""
 
     def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
-        """Everything wrong with a Stage-B run."""
-        yield from super().faults(skip)
-        if self.store is not None and "store" not in skip:
+        """Everything wrong with a Stage-B run; of the model and its devices only if it judges."""
+        yield from VerifyConfig.faults(self, skip)
+        skip |= set() if self.store else {"store"}  # it is the manifest's, of which everything is told
+        if self.judge.enabled and "judge" not in skip:
+            yield from WorkConfig.faults(self, skip)
+            yield from self.judge.faults()
+            most = max(self.judge.max_new_tokens, self.judge.critic_max_new_tokens * self.judge.critic)
+            yield from check_budget(self.model, "verdict", most, "judge.max_new_tokens")
+            yield from check_file("labels", self.labels, "give a JSONL file, or leave it out")
+        elif "store" not in skip:
             yield from check_store(self.store)
+
+
+def _store_of(manifest: object) -> str:
+    """The root of the store that a manifest of Stage-A is in; empty if it is in none."""
+    store, found, _ = str(manifest or "").rpartition("stage_a/")
+    return store.rstrip("/") or ("/" if store else ".") if found else ""

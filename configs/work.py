@@ -1,4 +1,4 @@
-"""What every run of the pipeline is told, whatever it asks: its photos, its store, its devices, its shards."""
+"""What every run of the pipeline is told, whatever it asks: its store, its devices, its shards, its photos if any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import CliToggleFlag
 
 from configs.errors import Fault
-from configs.parts import Part, SpreadConfig
+from configs.parts import SpreadConfig
 from configs.photo import Device, ReadConfig
 from configs.preflight import check_store
 from configs.preflight_model import check_devices, check_model
@@ -28,16 +28,10 @@ CheckpointBlock = Annotated[
 ]
 
 
-class Places(Part):
-    """Where photos are, and where results go."""
-
-    input_root: str = Field("", description="Where the photos are: a directory, or s3://bucket/prefix.")
-    store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
-
-
-class WorkConfig(ReadConfig, Places):
+class WorkConfig(ReadConfig):
     """A run of the pipeline. What people type is flat, the rest is in parts."""
 
+    store: str = Field("", description="Where results go: a directory, or s3://bucket/prefix.")
     checkpoint_block: CheckpointBlock = None
     devices: tuple[Device, ...] = Field(
         (), description="Several devices instead of one, each with an engine of its own, such as cuda:0 and cuda:1."
@@ -60,6 +54,11 @@ class WorkConfig(ReadConfig, Places):
     s3: S3Options = Field(default_factory=S3Options, description="How s3:// is reached.")
 
     @property
+    def photos(self) -> str:
+        """Where the photos are that are asked about; empty where only texts are."""
+        return ""
+
+    @property
     def fleet(self) -> tuple[str, ...]:
         """The devices that have an engine in this run."""
         return self.devices or (self.device,)
@@ -72,4 +71,15 @@ class WorkConfig(ReadConfig, Places):
         if not any(name.startswith("devices") for name in skip):
             yield from check_devices(self.devices)
         if not any(name.startswith("spread") for name in skip):
-            yield from check_spread(self.spread, self.engine, self.model, self.input_root, self.store)
+            yield from check_spread(self.spread, self.engine, self.model, self.photos, self.store)
+
+
+class PhotosConfig(WorkConfig):
+    """A run of the pipeline that asks about photos."""
+
+    input_root: str = Field("", description="Where the photos are: a directory, or s3://bucket/prefix.")
+
+    @property
+    def photos(self) -> str:
+        """Where the photos are."""
+        return self.input_root

@@ -11,12 +11,15 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
 from configs.errors import ConfigError, Fault, PrefectUnavailable
+from configs.parts import LeaseConfig
 from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig
 from flows.stage_b import stage_b
 from tasks.common.retry import RETRIED
 from tasks.runs.keys import split_manifest_uri
@@ -31,17 +34,26 @@ _PASSING = frozenset({408, 425, 429})
 
 
 def stage_b_parameters(config: StageAConfig, published: Published) -> dict[str, Any]:
-    """What Stage-B is told of a run, in whatever process it runs: nothing is left to the environment of that process.
+    """What Stage-B is told of a run, in whatever process it runs: nothing is left to the environment of that process,
+    but for the key of an endpoint, which is never written down.
 
     Tickets go to the store that the run is in. A block keeps the credentials too, and Stage-B needs them.
     """
     block = config.store.startswith("block://")
     store = config.store if block else split_manifest_uri(published.uri)[0]
+    shared = {*StageBConfig.model_fields} & {*StageAConfig.model_fields}
+    told = config.model_dump(mode="json", include=shared, exclude={"engine": {"endpoint": {"api_key"}}})
     return {
+        **told,
         "manifest": f"{store.rstrip('/')}/{published.key}",
         "sha256": published.sha256,
         "store": store,
-        "s3": config.s3.model_dump(mode="json"),
+        "checkpoint_block": None,  # what it says is in `model`
+        "model": (config.hand_off.model or config.model).model_dump(mode="json"),
+        "force": False,
+        "lease": {name: getattr(config.publishing, name) for name in LeaseConfig.model_fields},
+        "judge": {**told["judge"], "enabled": config.hand_off.judge},
+        "labels": None,
         "handed_by": flow_run.id and str(flow_run.id),
     }
 
@@ -67,8 +79,8 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
             raise
         parameters = stage_b_parameters(config, published)
         run = _start(deployment, parameters, key := f"stage-b-{published.sha256}")
-        # A run that has ended without its tickets, or whose tickets were damaged since, is followed by one more.
-        while run.state is not None and run.state.is_final() and _find_tickets(config, published) is None:
+        # A run that did not end well, or whose tickets were damaged since, is followed by one more.
+        while run.state is not None and run.state.is_final() and not _is_done(config, published, run.state):
             run = _start(deployment, parameters, f"{key}-after-{run.id}")
     get_run_logger().info("handed %s to %s: run %s", published.uri, deployment, run.name)
     with shown_if_possible():
@@ -85,7 +97,7 @@ def stage_b_inline(config: StageAConfig, published: Published, profile: str | No
     """Stage-B inside this run, once a manifest: what the embedded set-up has in place of a deployment."""
     if config.hand_off.mode == "none":
         return {}
-    found = _find_tickets(config, published)
+    found = None if config.hand_off.judge else _find_tickets(config, published)  # what is judged already costs little
     if found is not None:
         return {"manifest": found.uri, "sha256": found.sha256, "tickets": found.tickets, "started": False}
     return {**stage_b(**stage_b_parameters(config, published), profile=profile), "started": True}
@@ -93,6 +105,10 @@ def stage_b_inline(config: StageAConfig, published: Published, profile: str | No
 
 def _find_tickets(config: StageAConfig, published: Published) -> Ingested | None:
     return find_tickets(config.store, config.s3, config.mission, published.sha256)
+
+
+def _is_done(config: StageAConfig, published: Published, state: State[Any]) -> bool:
+    return (state.is_completed() or not config.hand_off.judge) and _find_tickets(config, published) is not None
 
 
 def _start(deployment: str, parameters: dict[str, Any], key: str) -> Any:

@@ -222,7 +222,7 @@ class Questions:
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
             # The same for all while it has no effect: ms-swift batches only requests with the same settings.
-            "seed": request_seed(request.id, decoding.seed) if decoding.temperature > 0 else decoding.seed,
+            "seed": request_seed(request.noise, decoding.seed) if decoding.temperature > 0 else decoding.seed,
             **({"stop": list(decoding.stop)} if decoding.stop else {}),
             **_OPENAI,
             **_EXTRAS.get(self._server.owner, {}),

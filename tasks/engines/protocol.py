@@ -30,7 +30,8 @@ class Decoding:
 class Request:
     """One question, about one photo or about text alone.
 
-    `id` comes back with the answer, and is all that sampling depends on beside the seed. `read` gives the photo's
+    `id` comes back with the answer. Sampling depends on `sampled_as` (the id, if that is empty) and the seed alone: the
+    same question under another prompt has the same noise, and the two can be compared. `read` gives the photo's
     bytes and runs in the engine's own threads; there is none for text alone. `size` is the upright photo's width and
     height in pixels, if they are known; batches of like sizes waste less. `name` is what messages call the photo, such
     as its key.
@@ -51,6 +52,12 @@ class Request:
     name: str = ""
     shared: int = 0
     continuations: tuple[str, ...] = ()
+    sampled_as: str = ""
+
+    @property
+    def noise(self) -> str:
+        """What sampling depends on beside the seed."""
+        return self.sampled_as or self.id
 
     @property
     def question(self) -> Hashable:

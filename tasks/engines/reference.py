@@ -120,7 +120,7 @@ def write(
 ) -> list[int]:
     """The tokens that `generate` writes, with the one that ends them. `tokenizer` is needed for stop strings alone."""
     decoding, prompt = request.decoding, inputs["input_ids"].shape[1]
-    sampled = [RowSampling([(request.id, decoding)])] if decoding.temperature > 0 else []
+    sampled = [RowSampling([(request.noise, decoding)])] if decoding.temperature > 0 else []
     stops = [_AtStopString(StopStrings(tokenizer, decoding.stop), prompt)] if decoding.stop else []
     output = model.generate(
         **inputs,

@@ -1,8 +1,9 @@
-"""Sampling that depends on nothing but a request: its id, its seed, and the step.
+"""Sampling that depends on nothing but a request: what it is sampled as, its seed, and the step.
 
 By the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014): the argmax of logits / temperature plus independent Gumbel
-noise is a sample from the softmax. Each request has noise of its own, seeded by its id and seed, so that a text depends
-neither on batch mates nor on what was sampled before. Noise is drawn on the CPU, so that every device samples the same.
+noise is a sample from the softmax. Each request has noise of its own, seeded by that and its seed, so that a text
+depends neither on batch mates nor on what was sampled before. Noise is drawn on the CPU, so that every device samples
+the same.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class RowSampling(LogitsProcessor):  # type: ignore[misc]
     """
 
     def __init__(self, rows: Sequence[tuple[str, Decoding]]) -> None:
-        """Rows by request id and decoding."""
-        self._rows = [(decoding, noise_of(request_id, decoding)) for request_id, decoding in rows]
+        """Rows by what they are sampled as, and decoding."""
+        self._rows = [(decoding, noise_of(sampled_as, decoding)) for sampled_as, decoding in rows]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """Scores [rows, vocabulary] to scores of the same shape whose argmax is the sample."""
@@ -35,9 +36,9 @@ class RowSampling(LogitsProcessor):  # type: ignore[misc]
         return out
 
 
-def noise_of(request_id: str, decoding: Decoding) -> torch.Generator:
+def noise_of(sampled_as: str, decoding: Decoding) -> torch.Generator:
     """The source of a request's noise, at its beginning."""
-    return torch.Generator().manual_seed(request_seed(request_id, decoding.seed, bits=63))
+    return torch.Generator().manual_seed(request_seed(sampled_as, decoding.seed, bits=63))
 
 
 def noisy(logits: torch.Tensor, decoding: Decoding, noise: torch.Generator) -> torch.Tensor:
@@ -56,7 +57,7 @@ def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     return logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(0, order, before >= top_p), -torch.inf)
 
 
-def request_seed(request_id: str, seed: int, bits: int = 31) -> int:
+def request_seed(sampled_as: str, seed: int, bits: int = 31) -> int:
     """A seed of its own for each request, so that a text does not depend on what else is asked."""
-    digest = hashlib.sha256(f"{seed}\0{request_id}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}\0{sampled_as}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - bits)

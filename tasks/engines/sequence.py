@@ -92,7 +92,7 @@ class Sequence:
         """It is given a slot. Its noise begins anew, so that a second start draws the same tokens."""
         self.status = Status.RUNNING
         decoding = self.request.decoding
-        self.noise = noise_of(self.request.id, decoding) if decoding.temperature > 0 and not self.given else None
+        self.noise = noise_of(self.request.noise, decoding) if decoding.temperature > 0 and not self.given else None
 
     def restart(self) -> None:
         """It lost its slot: everything that was written is forgotten."""

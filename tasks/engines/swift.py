@@ -250,7 +250,7 @@ class SwiftEngine:
             top_k=-1 if self.name in {"swift/vllm", "swift/sglang"} else 0,
             min_p=0.0,
             repetition_penalty=1.0,
-            seed=request_seed(request.id, decoding.seed),
+            seed=request_seed(request.noise, decoding.seed),
             stop=list(decoding.stop),
             logprobs=bool(request.continuations),
             top_logprobs=TOP if request.continuations else None,

@@ -27,7 +27,7 @@ class Hook:
         if self._streamer is not None:
             inputs["streamer"] = self._streamer
         if any(row.request.decoding.temperature > 0 for row in self._rows):
-            sampling = RowSampling([(row.request.id, row.request.decoding) for row in self._rows])
+            sampling = RowSampling([(row.request.noise, row.request.decoding) for row in self._rows])
             inputs["logits_processor"] = LogitsProcessorList([sampling])
         return {**kwargs, "inputs": inputs}
 

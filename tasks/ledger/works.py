@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import Any
 
 from tasks.ledger.database import Database
@@ -21,6 +21,7 @@ CREATE INDEX works_claimed ON works(source) WHERE source IS NOT NULL AND outcome
 """
 
 _PAGE = 256
+_TEXT_FIELDS = len(fields(Text))
 
 
 class Works:
@@ -98,5 +99,5 @@ class Works:
         return None if row is None or row[0] is None else parse_outcome(row[0], "the ledger", self._answered)
 
 
-def _about(fields: list[Any]) -> Photo | Text:
-    return Text(*fields) if len(fields) == 2 else Photo(*fields)
+def _about(told: list[Any]) -> Photo | Text:
+    return Text(*told) if len(told) == _TEXT_FIELDS else Photo(*told)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, field_validator
 
+from configs.judge import RuleText
 from tasks.records.base import Record
 from tasks.records.jsonl import canonical
-
-RuleText = Annotated[str, StringConstraints(min_length=1, max_length=160, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]+$")]
 
 
 class Rule(Record):
@@ -49,6 +48,11 @@ class Guidance(Record):
     def lines(self) -> str:
         """The active rules as the prompt has them, a line each."""
         return "\n".join(f"[{rule.key}] {rule.text}" for rule in self.active)
+
+
+def guidance_of(rules: tuple[str, ...]) -> Guidance:
+    """Rules by their texts, with the keys G0, G1 and so on."""
+    return Guidance(rules=tuple(Rule(key=f"G{number}", text=text) for number, text in enumerate(rules)))
 
 
 def seed_guidance(requires: tuple[str, ...]) -> Guidance:

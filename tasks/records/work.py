@@ -34,10 +34,16 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Text:
     """What a question without a photo is about. `key` names it in messages; `user` is its own part of the user text,
-    after what all questions of its kind share."""
+    after what all questions of its kind share.
+
+    Of several samples of one text each has a `sampled_as`, on which its noise depends; `decoding` says which of the
+    kind's decodings it is asked with first.
+    """
 
     key: str
     user: str
+    sampled_as: str = ""
+    decoding: int = 0
 
     @property
     def sha256(self) -> str:

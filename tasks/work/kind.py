@@ -51,6 +51,11 @@ class Kind(ABC):
     identity: Identity
     decodings: tuple[Decoding, ...]
 
+    @property
+    def rungs(self) -> int:
+        """How often an item is asked at most, while its answer breaks the rules."""
+        return len(self.decodings)
+
     @abstractmethod
     def judge(self, text: str, finish_reason: FinishReason, attempts: int) -> dict[str, Any]:
         """What the rules say of the `attempts`-th answer for an item: `violations`, `reason` and `detail`, and what
@@ -65,7 +70,9 @@ class Kind(ABC):
             question = Request(item.work_key, read, self.prompt.system, user, self.decodings[asked], size)
         else:
             own = user + about.user
-            question = Request(item.work_key, None, self.prompt.system, own, self.decodings[asked], shared=len(user))
+            decoding = self.decodings[about.decoding + asked]
+            question = Request(item.work_key, None, self.prompt.system, own, decoding, shared=len(user))
+            question = replace(question, sampled_as=about.sampled_as)
         return replace(question, name=about.key)
 
     def outcome(self, item: WorkItem, result: Completion | Scores, engine: str, attempts: int) -> Answered:
@@ -110,4 +117,4 @@ class Kind(ABC):
         judged = self.judge_again(outcome)
         if not isinstance(judged, Answered) or judged.reason is not self.broken:
             return judged
-        return Unfinished(judged.work_key, judged.attempts) if judged.attempts < len(self.decodings) else judged
+        return Unfinished(judged.work_key, judged.attempts) if judged.attempts < self.rungs else judged

@@ -154,7 +154,7 @@ class ShardReader:
         else:
             outcome = self._kind.outcome(one.item, result, self.engine.name, attempts=one.asked)
             again = not outcome.ok
-        if again and one.asked < len(self._kind.decodings):
+        if again and one.asked < self._kind.rungs:
             self._again.append(self._request(one))
             return
         one.part.outcomes[result.id] = outcome

@@ -133,8 +133,9 @@ def _infer(
     engine = open_engine(spec)
     loaded = time.monotonic()
     attempt.progress.start()
-    store, root = open_store(config.store, config.s3), open_store(config.input_root, config.s3)
-    reader = shards.reader(engine, kind, reading(root, kind.photos_under))
+    store = open_store(config.store, config.s3)
+    read = reading(open_store(config.photos, config.s3), kind.photos_under) if config.photos else _no_photo
+    reader = shards.reader(engine, kind, read)
     outcomes = reader.outcomes(shard, attempt.advance)
     seconds = time.monotonic() - loaded
     bad = [outcome for outcome in outcomes if not outcome.ok]
@@ -163,3 +164,7 @@ def _infer(
         receipt.bad,
     )
     return receipt
+
+
+def _no_photo(key: str) -> bytes:
+    raise EngineError(f"{key} is a photo, and this run knows of none")

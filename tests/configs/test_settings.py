@@ -359,13 +359,16 @@ def test_a_stage_b_run_is_told_a_manifest(tmp_path: Path, monkeypatch: pytest.Mo
     from blocks.local_store import LocalStore
 
     uri = published_run(LocalStore(tmp_path / "store")).uri
-    assert load(StageBConfig, {"manifest": uri}).manifest == uri
+    tickets_alone: dict[str, Any] = {"judge": {"enabled": False}}
+    told = load(StageBConfig, {"manifest": uri, **tickets_alone})
+    assert (told.manifest, told.store, told.mission) == (uri, str(tmp_path / "store"), MISSION)
     assert load(VerifyConfig, {"manifest": uri, "sha256": "0" * 64}).sha256 == "0" * 64
-    assert load(StageBConfig, {"manifest": "s3://bucket/stage_a/m/runs/r/manifest.json"}).store is None
+    elsewhere = load(StageBConfig, {"manifest": "s3://bucket/stage_a/m/runs/r/manifest.json", **tickets_alone})
+    assert (elsewhere.store, elsewhere.mission) == ("s3://bucket", "m")
     block = "block://nightly/stage_a/m/runs/r/manifest.json"
-    assert load(StageBConfig, {"manifest": block}).manifest == block
+    assert load(StageBConfig, {"manifest": block, **tickets_alone}).store == "block://nightly"
     monkeypatch.setenv("FIELDCHECK_MANIFEST", uri)
-    assert load(StageBConfig, {}).manifest == uri
+    assert load(StageBConfig, tickets_alone).store == str(tmp_path / "store")
 
 
 @pytest.mark.parametrize(
@@ -380,7 +383,7 @@ def test_a_stage_b_run_is_told_a_manifest(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_every_fault_of_a_stage_b_run_is_told(given: dict[str, Any], where: set[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(StageBConfig, given)
+        load(StageBConfig, {**given, "judge": {"enabled": False}})
     assert {fault.where for fault in caught.value.faults} == where
 
 
@@ -390,4 +393,5 @@ def test_a_profile_of_both_stages_serves_each(told: dict[str, Any], tmp_path: Pa
     profile = write_profile("shard_photos: 9\nsha256: " + "ab" * 32 + "\n")
     uri = published_run(LocalStore(tmp_path / "store")).uri
     assert load(StageAConfig, told, profile).shard_photos == 9
-    assert load(StageBConfig, {"manifest": uri}, profile).sha256 == "ab" * 32
+    given = {"manifest": uri, "judge": {"enabled": False}}
+    assert load(StageBConfig, given, profile).sha256 == "ab" * 32

@@ -36,7 +36,6 @@ class Bench:
     def __init__(self, demo: Demo, folder: Path) -> None:
         self.config = WorkConfig(
             store=str(folder / "store"),
-            input_root=str(folder),
             device="cpu",
             model=ModelConfig(base=demo.checkpoint),
             engine=EngineConfig(batch_size=4),
