@@ -35,6 +35,7 @@ LIGHT = [
     "tasks.runs.publish",
     "tasks.tickets.ingest",
     "tasks.verdicts.evidence",
+    "tasks.verdicts.select",
     "tasks.verdicts.prompts",
     "tasks.dense.parse",
     "tasks.dense.score",
