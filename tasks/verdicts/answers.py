@@ -34,7 +34,7 @@ from tasks.records.special_tokens import (
     is_format,
     is_unassigned,
 )
-from tasks.records.verdicts import Verdict
+from tasks.records.verdicts import Clause, Verdict
 
 ANSWERS_VERSION = 1
 """Part of what a judge is: raise it when any text is read otherwise than before."""
@@ -73,26 +73,15 @@ class Violation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One clause as the model wrote it: its claim, and the photos that it names (`image_2`), or `全部`, each once.
-
-    Without a readable citation the claim is all of its text and it cites nothing.
-    """
-
-    text: str
-    cites: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.text}（{','.join(self.cites)}）" if self.cites else self.text
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
-    """What an answer says, and the rules that it breaks, each once. An answer without a vote says nothing."""
+    """What an answer says, and the rules that it breaks, each once. An answer without a vote says nothing.
+
+    A clause's `text` is its claim, without the brackets that were read. Until it is checked it counts as uncited.
+    """
 
     verdict: Verdict | None
     reason: str | None
-    clauses: tuple[Said, ...]
+    clauses: tuple[Clause, ...]
     confidence: float | None
     violations: tuple[Violation, ...]
 
@@ -122,8 +111,8 @@ def read(text: str, *, cut_off: bool = False) -> Reading:
     return Reading(Verdict(verdict), reason, read_reason(reason), sure, violations)
 
 
-def read_reason(reason: str) -> tuple[Said, ...]:
-    """The clauses of a reason, in order. Joined again with `；` they are the reason, but for photos named twice."""
+def read_reason(reason: str) -> tuple[Clause, ...]:
+    """The clauses of a reason, in order, not checked yet. A photo that a clause names twice is cited once."""
     return tuple(_clause(part) for part in reason.split("；"))
 
 
@@ -139,9 +128,11 @@ def renumbered(reading: Reading, keys: Sequence[str]) -> Reading:
     return replace(reading, reason=reason, clauses=read_reason(reason))
 
 
-def _clause(part: str) -> Said:
+def _clause(part: str) -> Clause:
     found = _CITED.fullmatch(part)
-    return Said(found[1], tuple(dict.fromkeys(found[2].split(",")))) if found else Said(part)
+    if found is None:
+        return Clause(text=part, cites=(), check="uncited")
+    return Clause(text=found[1], cites=tuple(dict.fromkeys(found[2].split(","))), check="uncited")
 
 
 def _claims(reason: str) -> bool:

@@ -8,18 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.records.verdicts import Verdict
-from tasks.verdicts.answers import ALL, Reading, Said, Violation, read, read_reason, renumbered
+from tasks.records.verdicts import Clause, Verdict
+from tasks.verdicts.answers import ALL, Reading, Violation, read, read_reason, renumbered
 from tests.builders import examples
 
 WHOLE = "Verdict: 通过\nReason: BBU设备存在（image_1）\nConfidence: 0.93"
+
+
+def said(text: str, cites: tuple[str, ...] = ()) -> Clause:
+    return Clause(text=text, cites=cites, check="uncited")
+
+
+def wording(clause: Clause) -> str:
+    return f"{clause.text}（{','.join(clause.cites)}）" if clause.cites else clause.text
+
 
 claims = st.text("设备挡风板没有缺少BBU5900:×，、（）-", min_size=1, max_size=8).filter(
     lambda text: any(map(str.isalnum, text)) and not text.endswith("）")
 )
 cited = st.lists(st.integers(1, 60).map("image_{}".format), min_size=1, max_size=4, unique=True).map(tuple)
-clauses = st.builds(Said, claims, cited | st.just((ALL,)))
-reasons = st.lists(clauses, min_size=1, max_size=4).map(lambda said: "；".join(map(str, said)))
+clauses = st.builds(said, claims, cited | st.just((ALL,)))
+reasons = st.lists(clauses, min_size=1, max_size=4).map(lambda expected: "；".join(map(wording, expected)))
 confidences = st.integers(0, 100).map(lambda share: f"{share / 100:.2f}")
 answers = st.builds(
     "Verdict: {}\nReason: {}\nConfidence: {}".format, st.sampled_from([*Verdict]).map(str), reasons, confidences
@@ -30,10 +39,10 @@ broken = st.text("Verdict: 通过不\nReasonConfidence0.9；（）image_1,全部
 
 @examples(200)
 @given(st.sampled_from([*Verdict]), st.lists(clauses, min_size=1, max_size=4), st.integers(0, 100))
-def test_an_answer_is_read_as_it_was_written(verdict: Verdict, said: list[Said], sure: int) -> None:
-    reason = "；".join(map(str, said))
+def test_an_answer_is_read_as_it_was_written(verdict: Verdict, expected: list[Clause], sure: int) -> None:
+    reason = "；".join(map(wording, expected))
     reading = read(f"Verdict: {verdict}\nReason: {reason}\nConfidence: {sure / 100:.2f}")
-    assert reading == Reading(verdict, reason, tuple(said), sure / 100, ())
+    assert reading == Reading(verdict, reason, tuple(expected), sure / 100, ())
 
 
 @examples(300)
@@ -116,35 +125,35 @@ def test_an_answer_cut_off_has_no_vote_even_if_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "expected"),
     [
-        ("有BBU设备（image_2,image_5）", [Said("有BBU设备", ("image_2", "image_5"))]),
-        ("没有挡风板（全部）", [Said("没有挡风板", (ALL,))]),
-        ("甲（image_1）；乙（image_2）", [Said("甲", ("image_1",)), Said("乙", ("image_2",))]),
-        ("甲（image_9999）", [Said("甲", ("image_9999",))]),
-        ("甲（image_1,image_1）", [Said("甲", ("image_1",))]),
-        ("设备（华为）正常（image_1）", [Said("设备（华为）正常", ("image_1",))]),
-        ("甲", [Said("甲")]),
-        ("甲（image_0）", [Said("甲（image_0）")]),
-        ("甲（image_01）", [Said("甲（image_01）")]),
-        ("甲（image_10000）", [Said("甲（image_10000）")]),
-        ("甲（image_1、image_2）", [Said("甲（image_1、image_2）")]),
-        ("甲（image_1, image_2）", [Said("甲（image_1, image_2）")]),
-        ("甲（全部,image_1）", [Said("甲（全部,image_1）")]),
-        ("甲（照片1）", [Said("甲（照片1）")]),
-        ("甲（）", [Said("甲（）")]),
-        ("甲(image_1)", [Said("甲(image_1)")]),
-        ("甲（image_1）。", [Said("甲（image_1）。")]),
-        ("甲（image_1", [Said("甲（image_1")]),
-        ("（image_1）", [Said("（image_1）")]),
-        ("甲（image_1）；", [Said("甲", ("image_1",)), Said("")]),
-        ("甲（image_1；image_2）", [Said("甲（image_1"), Said("image_2）")]),
+        ("有BBU设备（image_2,image_5）", [said("有BBU设备", ("image_2", "image_5"))]),
+        ("没有挡风板（全部）", [said("没有挡风板", (ALL,))]),
+        ("甲（image_1）；乙（image_2）", [said("甲", ("image_1",)), said("乙", ("image_2",))]),
+        ("甲（image_9999）", [said("甲", ("image_9999",))]),
+        ("甲（image_1,image_1）", [said("甲", ("image_1",))]),
+        ("设备（华为）正常（image_1）", [said("设备（华为）正常", ("image_1",))]),
+        ("甲", [said("甲")]),
+        ("甲（image_0）", [said("甲（image_0）")]),
+        ("甲（image_01）", [said("甲（image_01）")]),
+        ("甲（image_10000）", [said("甲（image_10000）")]),
+        ("甲（image_1、image_2）", [said("甲（image_1、image_2）")]),
+        ("甲（image_1, image_2）", [said("甲（image_1, image_2）")]),
+        ("甲（全部,image_1）", [said("甲（全部,image_1）")]),
+        ("甲（照片1）", [said("甲（照片1）")]),
+        ("甲（）", [said("甲（）")]),
+        ("甲(image_1)", [said("甲(image_1)")]),
+        ("甲（image_1）。", [said("甲（image_1）。")]),
+        ("甲（image_1", [said("甲（image_1")]),
+        ("（image_1）", [said("（image_1）")]),
+        ("甲（image_1）；", [said("甲", ("image_1",)), said("")]),
+        ("甲（image_1；image_2）", [said("甲（image_1"), said("image_2）")]),
     ],
 )
 def test_a_clause_cites_what_its_last_brackets_name_and_nothing_in_any_other_form(
-    reason: str, said: list[Said]
+    reason: str, expected: list[Clause]
 ) -> None:
-    assert read_reason(reason) == tuple(said)
+    assert read_reason(reason) == tuple(expected)
 
 
 def test_photos_get_the_ticket_s_own_keys_all_at_once() -> None:
@@ -153,9 +162,9 @@ def test_photos_get_the_ticket_s_own_keys_all_at_once() -> None:
     own = renumbered(read(text), ["image_2", "image_3", "image_1"])
     assert own.reason == "image_2见BBU设备×2（image_2,image_3）；缺挡风板（全部）；乙（image_1,image_4）"
     assert own.clauses == (
-        Said("image_2见BBU设备×2", ("image_2", "image_3")),
-        Said("缺挡风板", (ALL,)),
-        Said("乙", ("image_1", "image_4")),
+        said("image_2见BBU设备×2", ("image_2", "image_3")),
+        said("缺挡风板", (ALL,)),
+        said("乙", ("image_1", "image_4")),
     )
     assert (own.verdict, own.confidence, own.violations) == (Verdict.FAIL, 0.9, ())
 
