@@ -5,9 +5,19 @@ from __future__ import annotations
 import difflib
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -16,6 +26,19 @@ from configs.yamls import read_yaml
 
 MISSIONS_DIR = Path(__file__).parent / "missions"
 _CRON_FIELD = r"[0-9A-Za-z*,/#?-]+"
+_CHECKS = "a check is a name and `exists: BBU设备`, or `every: {安装螺丝: 符合要求}`"
+
+
+def _check_description(value: str) -> str:
+    if any(sign in '×，,／："' or sign.isspace() for sign in value) or not all(value.split("/")):
+        raise ValueError(
+            f"{value!r} is no description: write it as in a summary, as 接地螺丝/位置:机柜侧, without a count"
+        )
+    return value
+
+
+Description = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_check_description)]
+"""A path as in a summary, a type and what is said of it."""
 
 
 class Schedule(BaseModel):
@@ -39,6 +62,43 @@ class Schedule(BaseModel):
         return value
 
 
+class Condition(BaseModel):
+    """What must be together in one photo for a check to apply: so many of each, and nothing of `without`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    together: dict[Description, Annotated[int, Field(ge=1, le=99)]] = Field(
+        min_length=1, description="How many of each description must be in one photo, at least."
+    )
+    without: tuple[Description, ...] = Field((), description="What must not be in it.")
+
+
+class Check(BaseModel):
+    """One thing that code can look up in the summaries: that something exists, or what is said of every such thing.
+
+    With `when`, only of photos of which the condition holds. Descriptions are paths as in a summary:
+    `接地螺丝/位置:机柜侧` is a 接地螺丝 of which that is said.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=60, description="What holds if it does, in Chinese; reports show it.")
+    exists: Description | None = Field(None, description="What must be in at least one photo.")
+    every: dict[Description, Description] | None = Field(
+        None, min_length=1, description="What must be said of every such thing."
+    )
+    when: Condition | None = Field(None, description="In which photos it applies; without one, in all.")
+    each_point: bool = Field(
+        False, description="Required at every mounting point: with more photos than one, nobody can tell."
+    )
+
+    @model_validator(mode="after")
+    def _ask_one_thing(self) -> Check:
+        if (self.exists is None) == (self.every is None):
+            raise ValueError(f"the check {self.name!r} must have either exists or every: write one check for each")
+        return self
+
+
 class Mission(BaseModel):
     """One inspection programme, as its YAML file describes it."""
 
@@ -50,7 +110,21 @@ class Mission(BaseModel):
     slug: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="ASCII name for deployments; the file's stem.")
     focus: str = Field(min_length=1, description="What Stage-A looks at; goes into the prompt.")
     requires: tuple[str, ...] = Field(min_length=1, description="What Stage-B requires for a pass, one clause each.")
+    checks: tuple[Check, ...] = Field(
+        (),
+        description="What code looks up in the summaries beside the judge. It never decides: where it disagrees, a "
+        "person looks. So guidance that asks for more or less than this can only send groups to a person.",
+    )
     schedule: Schedule | None = Field(None, description="When it runs by itself; without one, only when it is asked.")
+
+    @field_validator("checks")
+    @classmethod
+    def _name_checks_apart(cls, value: tuple[Check, ...]) -> tuple[Check, ...]:
+        names = [check.name for check in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two checks are called {twice[0]!r}: give each a name of its own")
+        return value
 
 
 def load_missions(folder: Path = MISSIONS_DIR) -> dict[str, Mission]:
@@ -67,7 +141,9 @@ def load_missions(folder: Path = MISSIONS_DIR) -> dict[str, Mission]:
             faults += error.faults
             continue
         except ValidationError as error:
-            faults.extend(Fault(f"{path}: {'.'.join(map(str, item['loc']))}", item["msg"]) for item in error.errors())
+            for item in error.errors():
+                cure = _CHECKS if item["loc"][:1] == ("checks",) else ""
+                faults.append(Fault(f"{path}: {'.'.join(map(str, item['loc']))}", item["msg"], cure))
             continue
         if mission.slug != path.stem:
             faults.append(Fault(str(path), f"slug is {mission.slug!r}", f"name the file {mission.slug}.yaml"))

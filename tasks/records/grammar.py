@@ -151,7 +151,7 @@ def read(text: str, *, cut_off: bool = False) -> Reading:
         return Reading(None if found else Summary(()), tuple(found))
     parts, remark = _split_remark(text, found)
     entries = [entry for part in parts if (entry := _entry(part, found)) is not None]
-    if len({_as_it_looks(entry.description) for entry in entries}) < len(entries):
+    if len({as_it_looks(entry.description) for entry in entries}) < len(entries):
         found[Violation.DUPLICATE_ENTRY] = None
     return Reading(None if found else Summary(tuple(entries), remark), tuple(found))
 
@@ -214,7 +214,7 @@ def _is_variant(char: str) -> bool:
     return char in _VARIANTS or (east_asian_width(char) == "F" and normalize("NFKC", char) in _VARIED)
 
 
-def _as_it_looks(description: str) -> str:
+def as_it_looks(description: str) -> str:
     """What two descriptions that a reader takes for the same have in common."""
     folded = normalize("NFKC", normalize("NFKC", description).translate(_LATIN).casefold())
     return "".join("-" if category(char) == "Pd" or char == "\u2212" else char for char in folded if not char.isspace())

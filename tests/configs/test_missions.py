@@ -56,6 +56,17 @@ def test_adding_a_mission_is_adding_a_file(tmp_path: Path) -> None:
         (GOOD.replace("一号检查", "一" * 61), "one.yaml: name"),
         (GOOD.replace("slug: one", "slug: One Two"), "one.yaml: slug"),
         (GOOD.replace("slug: one", "slug: two"), "name the file two.yaml"),
+        (GOOD + "checks: 螺丝\n", "one.yaml: checks: Input should be a valid tuple (a check is a name and"),
+        (GOOD + "checks: [{name: 一, every: 螺丝}]\n", "one.yaml: checks.0.every: Input should be a valid dictionary"),
+        (GOOD + "checks: [{exists: 螺丝}]\n", "one.yaml: checks.0.name"),
+        (GOOD + "checks: [{name: 一}]\n", "must have either exists or every: write one check for each"),
+        (GOOD + "checks: [{name: 一, exists: 门, every: {门: 关}}]\n", "must have either exists or every"),
+        (GOOD + "checks: [{name: 一, exists: 门}, {name: 一, exists: 窗}]\n", "give each a name of its own"),
+        (GOOD + "checks: [{name: 一, exists: 门×2}]\n", "'门×2' is no description: write it as in a summary"),
+        (GOOD + "checks: [{name: 一, exists: 门/}]\n", "'门/' is no description"),
+        (GOOD + "checks: [{name: 一, exists: 门, when: {}}]\n", "one.yaml: checks.0.when.together: Field required"),
+        (GOOD + "checks: [{name: 一, exists: 门, when: {together: {门: 0}}}]\n", "greater than or equal to 1"),
+        (GOOD + "checks: [{name: 一, any: 门}]\n", "one.yaml: checks.0.any: Extra inputs are not permitted"),
     ],
 )
 def test_a_file_that_is_no_mission_is_named_with_what_is_wrong(tmp_path: Path, text: str | bytes, what: str) -> None:
@@ -86,3 +97,24 @@ def test_the_nearest_mission_comes_first_and_each_once() -> None:
         near = nearest(name, missions)
         assert len(near) == len(set(near)) <= 3
         assert set(near) <= set(missions)
+
+
+def test_every_mission_has_checks_that_name_what_they_are_about() -> None:
+    for mission in known_missions().values():
+        assert mission.checks
+        assert all(check.name for check in mission.checks)
+        pointed = any("每个" in clause for clause in mission.requires)
+        assert all(check.each_point for check in mission.checks) == pointed
+
+
+def test_what_stage_a_is_told_does_not_know_the_checks() -> None:
+    focus = {mission.slug: mission.focus for mission in known_missions().values()}
+    assert focus == {
+        "air-baffle": "BBU设备、两台BBU之间是否需要挡风板，以及挡风板是否按要求安装",
+        "bbu-cabling": "BBU端和ODF端的光纤插头、光纤的保护和弯曲半径",
+        "bbu-grounding": "机柜侧和接地排侧的接地螺丝是否符合要求，以及接地线的捆扎情况",
+        "bbu-mounting": "BBU设备、固定BBU的安装螺丝，以及螺丝是否符合要求",
+        "rru-cable": "尾纤和尾纤套管",
+        "rru-mounting": "RRU设备和每个安装点的紧固件",
+        "rru-position": "每个安装点的紧固件、接地线和能看清的标签",
+    }

@@ -36,6 +36,8 @@ LIGHT = [
     "tasks.tickets.ingest",
     "tasks.verdicts.evidence",
     "tasks.verdicts.select",
+    "tasks.verdicts.facts",
+    "tasks.verdicts.injection",
     "tasks.verdicts.prompts",
     "tasks.dense.parse",
     "tasks.dense.score",
