@@ -16,9 +16,11 @@ from configs.errors import ConfigError
 from configs.parts import ModelConfig, SpreadConfig
 from configs.settings import load
 from configs.stage_a import StageAConfig
+from flows.dense_caption import dense_caption
 from flows.infer_piece import infer_piece
 from flows.stage_a import stage_a
 from tasks.checkpoints.resolve import resolve
+from tasks.engines.open import close_engines
 from tasks.records.grammar import GRAMMAR_REVISION
 from tasks.records.photos import Photo
 from tasks.records.work import WorkItem
@@ -26,7 +28,7 @@ from tasks.runs.check import check_run
 from tasks.runs.keys import split_manifest_uri
 from tasks.runs.pieces import Piece, read_receipts, write_piece
 from tasks.summaries.kind import summaries_of
-from tests.builders import FOLDER
+from tests.builders import FOLDER, files_under
 from tests.demo import Demo
 from tests.flows.conftest import MISSION, run_files
 from tests.workers import make_pool, worker
@@ -111,6 +113,28 @@ def test_two_workers_publish_what_one_process_does(
         summary = stage_a(**given, store=str(tmp_path / "store"), shard_photos=3, spread=spread)
     assert published(summary) == alone
     assert not list(LocalStore(tmp_path / "store").list(f"stage_a/{MISSION}/pieces/"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_workers_caption_densely_as_one_process_does(
+    demo: Demo, small_root: Path, prefect_harness: str, tmp_path: Path
+) -> None:
+    """The same deployment: a piece says itself of which kind it is."""
+    pool = f"field-{uuid.uuid4().hex[:8]}"
+    environment = os.environ | {"PREFECT_API_URL": prefect_harness}
+    model = ModelConfig(base=demo.checkpoint, max_pixels=82944)
+    told = {"input_root": str(small_root), "name": "夜间", "model": model, "device": "cpu", "overlays": False}
+    one = dense_caption(**told, store=str(tmp_path / "one"))
+    close_engines()  # the workers need the memory
+    make_pool(pool, pool, environment)
+    spread = SpreadConfig(over="workers", pieces=2, deployment=f"infer-piece/{pool}")
+    with worker(pool, environment, tmp_path / "1.log"), worker(pool, environment, tmp_path / "2.log"):
+        two = dense_caption(**told, store=str(tmp_path / "two"), shard_photos=3, spread=spread)
+    assert (two["inferred"], two["sha256"]) == (one["inferred"], one["sha256"])
+    runs = [files_under(LocalStore(tmp_path / name), "dense/夜间/runs/") for name in ("one", "two")]
+    assert runs[0] == runs[1]
+    assert not list(LocalStore(tmp_path / "two").list("dense/夜间/pieces/"))
 
 
 @pytest.mark.slow
