@@ -97,8 +97,15 @@ _STATE_WORDS = {
 _VALUE_WORDS = {fold(word): Trait(key, fold(word)) for key, words in VALUES.items() for word in words.split()}
 
 
+def _written(key: str, value: str) -> list[str]:
+    """The ways to write a key and its value."""
+    return [f"{key}{link}{value}" for link in (":", "为", "是", "")] + ([value] if len(value) > 1 else [])
+
+
 def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)) or "(?!)")
+    # 没有捆扎 is one word, but not in 没有捆扎整齐的接地线.
+    alternatives = [re.escape(word) + "(?!整齐|良好)" * word.endswith("扎") for word in words]
+    return re.compile("|".join(sorted(alternatives, key=len, reverse=True)) or "(?!)")
 
 
 _STATE = _pattern(_STATE_WORDS)
@@ -184,14 +191,13 @@ def lexicon_of(summaries: Iterable[Summary]) -> Lexicon:
     """The words for a ticket with these summaries."""
     entries = [entry for summary in summaries for entry in summary.entries]
     things = tuple(thing_of(entry) for entry in entries)
-    kinds = {core(word) for word in OBJECTS.split()} | {thing.kind for thing in things}
-    told = {fold(attribute) for entry in entries for level in entry.levels for attribute in level} - kinds
-    told -= {fold(entry.levels[0][0]) for entry in entries}
+    kinds = {thing.kind for thing in things}
+    told = {fold(attribute) for entry in entries for level in entry.levels for attribute in level}
+    told -= {fold(entry.levels[0][0]) for entry in entries} | kinds | _OBJECT_WORDS.keys()
     sleeved = any(trait.about == SLEEVE for thing in things for trait in thing.traits)
-    words = {word: Word("traits", traits=(trait,)) for word, trait in (_STATE_WORDS | _VALUE_WORDS).items()}
-    words = {word: meant for word, meant in words.items() if sleeved or meant.traits[0].about != SLEEVE}
-    for name in (IRRELEVANT_WORD, "无关照片", "无关图像"):
-        words[name] = Word("traits", traits=(Trait(IRRELEVANT_WORD, "+"),))
+    words = dict(_TRAIT_WORDS)
+    if not sleeved:
+        words = {word: meant for word, meant in words.items() if meant.traits[0].about != SLEEVE}
     keys = set(KEYS)
     for attribute in told:
         if _NEED.match(attribute):
@@ -200,11 +206,27 @@ def lexicon_of(summaries: Iterable[Summary]) -> Lexicon:
         key, colon, value = attribute.partition(":")
         if colon:
             keys.add(key)
-            written = [f"{key}{link}{value}" for link in (":", "为", "是", "")]
-            written += [value] if len(value) > 1 else []
-        else:
-            written = [attribute] if len(attribute) > 1 else []
+        written = _written(key, value) if colon else [attribute] if len(attribute) > 1 else []
         words |= {word: Word("traits", traits=traits) for word in written}
-    words |= {word: Word("object", kind) for kind in kinds for word in (kind, f"{kind}设备") if len(word) > 1}
+    words |= _OBJECT_WORDS | _object_words(kinds)
     names = "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
     return Lexicon(words, _pattern(words), re.compile(rf"(?P<key>{names})(?::(?=.)|[为是]?(?=[0-9a-z]))"), things)
+
+
+def _object_words(kinds: Iterable[str]) -> dict[str, Word]:
+    return {word: Word("object", kind) for kind in kinds for word in (kind, f"{kind}设备") if len(word) > 1}
+
+
+_OBJECT_WORDS = _object_words(map(core, OBJECTS.split()))
+_TRAIT_WORDS = (
+    {word: Word("traits", traits=(trait,)) for word, trait in _STATE_WORDS.items()}
+    | {
+        word: Word("traits", traits=(trait,))
+        for trait in _VALUE_WORDS.values()
+        for word in _written(trait.about, trait.value)
+    }
+    | {
+        word: Word("traits", traits=(Trait(IRRELEVANT_WORD, "+"),))
+        for word in (IRRELEVANT_WORD, "无关照片", "无关图像")
+    }
+)

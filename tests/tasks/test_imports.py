@@ -36,6 +36,7 @@ LIGHT = [
     "tasks.tickets.ingest",
     "tasks.verdicts.evidence",
     "tasks.verdicts.select",
+    "tasks.verdicts.citations",
     "tasks.verdicts.facts",
     "tasks.verdicts.injection",
     "tasks.verdicts.prompts",

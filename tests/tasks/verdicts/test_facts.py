@@ -12,6 +12,7 @@ from infra.demo.scenes import Split, sample, seed_of
 from infra.demo.wording import IRRELEVANT, summary
 from tasks.records.verdicts import FactsReading, Verdict
 from tasks.verdicts.facts import facts
+from tests.builders import examples
 
 BAFFLES, GROUNDING, MOUNTING = "挡风板安装检查", "BBU接地线检查", "BBU安装方式检查（正装）"
 CABLING, RRU, POSITION, PIGTAIL = "BBU线缆布放要求", "RRU安装检查", "RRU位置检查", "RRU线缆"
@@ -123,6 +124,7 @@ def test_the_facts_of_drawn_photos_are_those_that_they_were_drawn_for(
     assert {reading(mission, text).verdict for text in telling} == {verdict}
 
 
+@examples()
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=5), st.sampled_from(list(known_missions())))
 def test_neither_the_order_of_the_photos_nor_showing_one_twice_changes_the_facts(
     indices: list[int], mission: str
@@ -134,6 +136,7 @@ def test_neither_the_order_of_the_photos_nor_showing_one_twice_changes_the_facts
         assert reading(mission, *texts, texts[0]).verdict == told.verdict
 
 
+@examples()
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=4), st.sampled_from(list(known_missions())))
 def test_what_fails_for_certain_goes_on_failing_unless_what_was_missing_is_shown(
     indices: list[int], mission: str
