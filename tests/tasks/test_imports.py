@@ -40,6 +40,7 @@ LIGHT = [
     "tasks.verdicts.facts",
     "tasks.verdicts.injection",
     "tasks.verdicts.prompts",
+    "tasks.assurance.evaluate",
     "tasks.dense.parse",
     "tasks.dense.score",
     "tasks.dense.draw",
