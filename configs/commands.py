@@ -14,7 +14,7 @@ from configs.dense import DenseCaptionConfig
 from configs.doctor import DoctorConfig
 from configs.photo import CaptionConfig, SummarizeConfig
 from configs.stage_a import StageAConfig
-from configs.stage_b import StageBConfig, VerifyConfig
+from configs.stage_b import JudgeGroupConfig, StageBConfig, VerifyConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +59,18 @@ COMMANDS = {
     ),
     "stage-b": Command(
         kind=StageBConfig,
-        about="a published run in, tickets out",
-        help="Check a published Stage-A run and make a ticket of each of its groups.",
+        about="a published run in, tickets and verdicts out",
+        help="Check a published Stage-A run, make a ticket of each of its groups, and judge them.",
         flow="flows.stage_b.stage_b",
+        words="flows.commands.runs.describe_judgement",
+    ),
+    "judge": Command(
+        kind=JudgeGroupConfig,
+        about="one group judged before your eyes",
+        help="Judge one group of a published Stage-A run: every candidate as it is written, every check, the decision.\n"
+        "Nothing is published.",
+        function="flows.commands.judge.judge",
+        argument="group",
     ),
     "summarize": Command(
         kind=SummarizeConfig,

@@ -79,6 +79,18 @@ class StageBConfig(WorkConfig, VerifyConfig):
             yield from check_store(self.store)
 
 
+class JudgeGroupConfig(StageBConfig):
+    """One group of a published Stage-A run, judged before one's eyes; nothing is published."""
+
+    group: str = Field("", description="The group's id; of one with several submissions a ticket's, such as QC-0001#2.")
+
+    def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
+        """Everything wrong with what is to be judged, and with what judges it."""
+        if not self.group and "group" not in skip:
+            yield Fault("group", "is not given", "give the id of one of the run's groups")
+        yield from super().faults(skip)
+
+
 def _store_of(manifest: object) -> str:
     """The root of the store that a manifest of Stage-A is in; empty if it is in none."""
     store, found, _ = str(manifest or "").rpartition("stage_a/")

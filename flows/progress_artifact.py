@@ -16,12 +16,13 @@ _ARTIFACT_SECONDS = 2.0
 
 
 @contextmanager
-def shown_progress(of: str, pending: int) -> Iterator[Progress]:
-    """Progress of a run's photos, kept up to date in Prefect's UI and for Prometheus; `of` names them there."""
+def shown_progress(of: str, pending: int, noun: str = "photo") -> Iterator[Progress]:
+    """Progress of a run's photos, or of other questions, kept up to date in Prefect's UI and for Prometheus; `of` names
+    the run there."""
     nothing = 0.0 if pending else 100.0
     artifact: UUID | None = None
     with shown_if_possible():
-        artifact = create_progress_artifact(progress=nothing, description=f"0 of {pending} photos")
+        artifact = create_progress_artifact(progress=nothing, description=f"0 of {pending} {noun}s")
 
     def show(tick: Tick) -> None:
         if artifact is None:
@@ -30,9 +31,9 @@ def shown_progress(of: str, pending: int) -> Iterator[Progress]:
             update_progress_artifact(
                 artifact,
                 progress=100.0 * tick.done / tick.total,
-                description=f"{tick.done} of {tick.total} photos, {tick.rate:.1f} a second",
+                description=f"{tick.done} of {tick.total} {noun}s, {tick.rate:.1f} a second",
             )
 
     # Prefect's client tries for more than a minute to reach a server that is gone; the GPU has no part in that.
     with in_background(show) as hear, listening(throttled(hear, _ARTIFACT_SECONDS)), listening(measured(of)):
-        yield Progress(pending)
+        yield Progress(pending, noun=noun)

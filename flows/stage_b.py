@@ -1,6 +1,6 @@
-"""Stage-B: a published Stage-A run in, tickets out. Knows the order of the steps, not their inside.
+"""Stage-B: a published Stage-A run in, tickets and verdicts out. Knows the order of the steps, not their inside.
 
-check manifest -> ingest tickets
+check manifest -> ingest tickets -> judge them, unless tickets are all that is wanted
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from configs.parameters import given, parameters_of
 from configs.settings import load
 from configs.stage_b import StageBConfig
 from flows.crash_recovery import leave_trace, stop_if_crashing
+from flows.judging import judge_tickets
 from flows.printing import escape_logs
 from tasks.runs.task import check_manifest
-from tasks.tickets.task import ingest_tickets
+from tasks.tickets.task import ingest_tickets, load_tickets
 
 
 def _run_name() -> str:
@@ -30,13 +31,14 @@ def _run_name() -> str:
 @flow(name="stage-b", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])
 @parameters_of(StageBConfig)
 def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **parameters: Any) -> dict[str, Any]:
-    """Check a published Stage-A run and make a ticket of each of its groups.
+    """Check a published Stage-A run, make a ticket of each of its groups, and judge them.
 
     Args:
         handed_by: Id of the Stage-A flow run that handed the manifest over.
 
     Returns:
-        manifest (URI of Stage-B's own), sha256, tickets and source.
+        manifest (URI of that of the tickets), sha256, tickets and source; of a run that judges what `judge_tickets`
+        says too.
     """
     escape_logs()
     stop_if_crashing()
@@ -45,9 +47,12 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     checked = check_manifest(config.manifest, config.sha256, config.s3)
     ingested = ingest_tickets(config, checked.sha256, handed_by and str(handed_by))
 
-    return {
+    made = {
         "manifest": ingested.uri,
         "sha256": ingested.sha256,
         "tickets": ingested.tickets,
         "source": config.manifest,
     }
+    if not config.judge.enabled:
+        return made
+    return {**made, **judge_tickets(config, load_tickets(config, ingested))}

@@ -91,7 +91,7 @@ def progress_bar() -> Iterator[Callable[[Any], None]]:
     if not sys.stderr.isatty():
 
         def line(tick: Tick) -> None:
-            say(f"{tick.done}/{tick.total} photos, {tick.rate:.1f} a second\n")
+            say(f"{tick.done}/{tick.total} {tick.noun}s, {tick.rate:.1f} a second\n")
 
         yield throttled(line, 5.0)
         return
@@ -104,7 +104,8 @@ def progress_bar() -> Iterator[Callable[[Any], None]]:
         task = bar.add_task("photos", total=None, rate="")
 
         def show(tick: Tick) -> None:
-            bar.update(task, completed=tick.done, total=tick.total, rate=f"{tick.rate:.1f} a second")
+            rate = f"{tick.rate:.1f} a second"
+            bar.update(task, description=f"{tick.noun}s", completed=tick.done, total=tick.total, rate=rate)
 
         yield show
 

@@ -57,9 +57,12 @@ def check_any(store: Store, key: str, expected: str | None = None) -> Checked[An
     from tasks.dense.check import check_captions
     from tasks.runs.check import check_run
     from tasks.tickets.check import check_tickets
+    from tasks.verdicts.check import check_judgement
 
     kinds = {"stage_a": check_run, "stage_b": check_tickets, "dense": check_captions}
     check: Callable[..., Checked[Any]] = kinds[key.partition("/")[0]]
+    if check is check_tickets and b'"kind": "judgement"' in store.read(key):
+        check = check_judgement
     return check(store, key, expected)
 
 

@@ -55,6 +55,17 @@ def describe(summary: dict[str, Any]) -> str:
     )
 
 
+def describe_judgement(summary: dict[str, Any]) -> str:
+    """A Stage-B run's summary in two lines for a person."""
+    if "judgement" not in summary:
+        return f"{summary['tickets']} tickets\n{summary['manifest']}\n"
+    decisions = ", ".join(f"{count} {name}" for name, count in summary["decisions"].items())
+    return (
+        f"{summary['tickets']} tickets in {summary['seconds']:.1f} s: {decisions}; {summary['unjudged']} groups without "
+        f"a ticket; {summary['asked']} of {summary['candidates']} candidates asked for\n{summary['judgement']}\n"
+    )
+
+
 def _checkpoint_of(block: str) -> dict[str, Any]:
     from blocks.model_checkpoint import checkpoint_of  # Prefect, only where a block is named
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Photos done and photos in all, `seconds` after the first photo was begun."""
+    """Photos done and photos in all, or whatever the `noun` names, `seconds` after the first was begun."""
 
     done: int
     total: int
     seconds: float
+    noun: str = "photo"
 
     @property
     def rate(self) -> float:
@@ -102,11 +103,12 @@ def in_background(listener: Listener, patience: float = 5.0) -> Iterator[Listene
 
 @dataclass(slots=True)
 class Progress:
-    """Counts photos over all shards of a run and tells whoever listens."""
+    """Counts photos, or whatever the `noun` names, over all shards of a run and tells whoever listens."""
 
     total: int
     done: int = 0
     began: float | None = None
+    noun: str = "photo"
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def start(self) -> None:
@@ -120,7 +122,8 @@ class Progress:
         return self._tick().rate
 
     def _tick(self) -> Tick:
-        return Tick(self.done, self.total, 0.0 if self.began is None else time.monotonic() - self.began)
+        seconds = 0.0 if self.began is None else time.monotonic() - self.began
+        return Tick(self.done, self.total, seconds, self.noun)
 
     def advance(self, photos: int = 1) -> None:
         """Count photos as done."""

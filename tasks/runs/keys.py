@@ -12,7 +12,9 @@ Runs of one kind that take over each other's work share a *folder* of the store:
 stage_a/<mission>/runs/<run_id>/<mission>_stage_a.jsonl, provenance.jsonl, quarantine.jsonl, manifest.json
 stage_a/<mission>/latest.json
 stage_a/<mission>/pointers/<sequence>.json
-stage_b/<mission>/runs/<run_id>/tickets.jsonl, labels.jsonl, unjudged.jsonl, manifest.json     of tickets
+stage_b/<mission>/runs/<run_id>/tickets.jsonl, labels.jsonl, unjudged.jsonl, manifest.json     tickets
+stage_b/<mission>/runs/<run_id>/tickets.jsonl, trajectories.jsonl, selections.jsonl, unjudged.jsonl, guidance.json,
+    manifest.json     a judgement; metrics.json, report.html beside it
 stage_b/<mission>/submissions.jsonl
 """
 
@@ -28,6 +30,11 @@ QUARANTINE = "quarantine.jsonl"
 TICKETS = "tickets.jsonl"
 LABELS = "labels.jsonl"
 UNJUDGED = "unjudged.jsonl"
+TRAJECTORIES = "trajectories.jsonl"
+SELECTIONS = "selections.jsonl"
+GUIDANCE = "guidance.json"
+METRICS = "metrics.json"
+REPORT = "report.html"
 
 _INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})(?:\.(?P<revision>[0-9]{1,6}))?-[0-9a-f]{64}\.json$")
 _MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>(?:stage_[ab]|dense)/[^/]+/runs/[^/]+/manifest\.json)")

@@ -90,18 +90,22 @@ def ingest(source: Store, key: str, target: Store, expected: str | None = None) 
     )
 
 
+def tickets_of(source: Store, key: str, expected: str | None = None) -> Iterator[Ticket]:
+    """The tickets that a Stage-A run would make, without making them: with the numbers that they would get there."""
+    manifest, _ = read_manifest(source, key, expected)
+    missing, _ = _quarantine(source, key, manifest)
+    for ticket, _ in _tickets(source, key, manifest, Submissions(source, manifest.mission), missing):
+        yield ticket
+
+
 def _files(source: Store, key: str, manifest: RunManifest, target: Store) -> tuple[LocalFile, LocalFile, LocalFile]:
     """Tickets, labels and groups without a ticket. Anew, if another run numbered submissions meanwhile."""
     for _ in range(_TRIES):
         submissions = Submissions(target, manifest.mission)
         tickets, labels, unjudged = JsonlWriter(TICKETS), JsonlWriter(LABELS), JsonlWriter(UNJUDGED)
-        missing: dict[tuple[str, Label | None], list[Reason]] = defaultdict(list)
-        for line in read_quarantine(source, key, manifest):
-            if line.kind == "group":
-                unjudged.write([Unjudged(group_id=line.group_id, reason=line.reason)])
-            else:
-                missing[line.group_id, line.label].append(line.reason)
-        for one, label in _tickets(source, key, manifest, submissions, {k: tuple(v) for k, v in missing.items()}):
+        missing, without = _quarantine(source, key, manifest)
+        unjudged.write(without)
+        for one, label in _tickets(source, key, manifest, submissions, missing):
             tickets.write([one])
             if label is not None:
                 labels.write([TicketLabel(ticket_id=one.ticket_id, label=_VERDICTS[label], source="folder")])
@@ -111,6 +115,18 @@ def _files(source: Store, key: str, manifest: RunManifest, target: Store) -> tup
             continue
         return tickets.close(), labels.close(), unjudged.close()
     raise OutputError(f"{_TRIES} times another run numbered submissions of {manifest.mission} first: run again")
+
+
+def _quarantine(source: Store, key: str, manifest: RunManifest) -> tuple[Missing, list[Unjudged]]:
+    """Why photos are missing from published groups, and the groups that were not published."""
+    missing: dict[tuple[str, Label | None], tuple[Reason, ...]] = defaultdict(tuple)
+    unjudged = []
+    for line in read_quarantine(source, key, manifest):
+        if line.kind == "group":
+            unjudged.append(Unjudged(group_id=line.group_id, reason=line.reason))
+        else:
+            missing[line.group_id, line.label] += (line.reason,)
+    return missing, unjudged
 
 
 def _tickets(

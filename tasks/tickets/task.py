@@ -16,6 +16,7 @@ from tasks.runs.keys import split_manifest_uri
 from tasks.runs.report import code, safe
 from tasks.runs.task import flow_run_page, shown_if_possible
 from tasks.tickets.ingest import Ingested, find_ingested, ingest
+from tasks.tickets.read import Tickets, read_tickets
 
 
 @task(name="find-tickets", cache_policy=NO_CACHE, **RETRIED)
@@ -49,3 +50,9 @@ def ingest_tickets(config: StageBConfig, checked: str, handed_by: str | None = N
             description="Stage-B: tickets of a Stage-A run",
         )
     return ingested
+
+
+@task(name="load-tickets", cache_policy=NO_CACHE, **RETRIED)
+def load_tickets(config: StageBConfig, ingested: Ingested) -> Tickets:
+    """The tickets that were made, without their labels. Raises ManifestError, RecordError or StoreError."""
+    return read_tickets(open_store(config.store, config.s3), ingested.key, ingested.sha256)

@@ -1,0 +1,148 @@
+"""`fieldcheck judge GROUP`: one group of a published run, judged before your eyes and published nowhere.
+
+candidates, each with its clauses checked -> scores -> second opinion -> what becomes of the ticket, and why
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import ConfigError, Fault
+from configs.missions import known_missions
+from configs.stage_b import JudgeGroupConfig
+from flows.printing import print_piece
+from flows.terminal import print_result, progress_line
+
+if TYPE_CHECKING:
+    from tasks.checkpoints.resolve import Checkpoint
+    from tasks.records.outcomes import Outcome
+    from tasks.records.stage_b import Ticket
+    from tasks.records.verdicts import Clause
+    from tasks.records.work import WorkItem
+    from tasks.verdicts.rollout import Rollout
+    from tasks.work.kind import Kind
+
+_MARKS = {"ok": "有据", "wrong": "无据", "uncited": "未注明照片"}
+
+
+def judge(config: JudgeGroupConfig) -> int:
+    """The command. Raises ConfigError for a group that the run has not; ManifestError, CheckpointError or
+    EngineError."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from tasks.checkpoints.resolve import resolve_for
+
+    ticket = _ticket(config)
+    checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, progress_line)
+    return print_result(_judge(config, checkpoint, ticket))
+
+
+class Answers:
+    """Asks one engine and remembers what it said, by work key."""
+
+    def __init__(self, config: JudgeGroupConfig, checkpoint: Checkpoint) -> None:
+        from tasks.checkpoints.spec import engine_spec
+        from tasks.engines.open import open_engine
+
+        spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
+        self._engine = open_engine(spec)
+        self._found: dict[str, Outcome] = {}
+
+    def ask(self, kind: Kind, items: Iterable[WorkItem], *, stream: bool = False) -> None:
+        """Ask these questions; a text is printed as it comes if it is to be. Raises EngineError."""
+        from tasks.engines.protocol import Failure
+
+        for item in items:
+            request = kind.request(item, 0, None)
+            if stream:
+                print_piece(f"\n—— {item.about.key}\n")
+                result = self._engine.stream(request, print_piece)
+                print_piece("\n")
+            else:
+                (result,) = self._engine.generate([request])
+            if isinstance(result, Failure):
+                self._found[item.work_key] = kind.failed(item, result.error.reason, result.error.detail)
+            else:
+                self._found[item.work_key] = kind.outcome(item, result, self._engine.name, 1)
+
+    def outcome(self, work_key: str) -> Outcome | None:
+        """What was said to a question, or None."""
+        return self._found.get(work_key)
+
+
+def _ticket(config: JudgeGroupConfig) -> Ticket:
+    from blocks.stores import open_store
+    from tasks.runs.keys import split_manifest_uri
+    from tasks.tickets.ingest import tickets_of
+
+    root, key = split_manifest_uri(config.manifest)
+    found = [
+        ticket
+        for ticket in tickets_of(open_store(root, config.s3), key, config.sha256)
+        if config.group in (ticket.group_id, ticket.ticket_id)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = f"the run has no group {config.group!r}"
+        raise ConfigError([Fault("group", what, "give the id of one of its groups; quarantined ones are not judged")])
+    names = ", ".join(ticket.ticket_id for ticket in found)
+    raise ConfigError([Fault("group", f"{config.group} has {len(found)} submissions", f"give one of {names}")])
+
+
+def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> dict[str, Any]:
+    from tasks.records.errors import NoScores
+    from tasks.verdicts.identity import judge_key, judge_of
+    from tasks.verdicts.judgement import Inquiry, gives_scores, score_items, select_all, to_ask
+    from tasks.verdicts.kind import candidate_items, candidates_of
+    from tasks.verdicts.opinions import opinion_items, opinions_of
+    from tasks.verdicts.rollout import rollout_of
+    from tasks.verdicts.scoring import scores_of
+
+    settings, rollouts = config.judge, {}
+    candidates, scoring, critic = (make(config, checkpoint) for make in (candidates_of, scores_of, opinions_of))
+    scored = False
+    if evidence := list(to_ask([ticket])):
+        print_piece(f"{candidates.prompt.user}{evidence[0].text()}\n")
+        answers = Answers(config, checkpoint)
+        answers.ask(candidates, candidate_items(settings, candidates.identity, evidence), stream=True)
+        rollout = rollout_of(ticket, settings, candidates.identity, answers.outcome)
+        rollouts[ticket.ticket_id] = rollout
+        _show(rollout)
+        if settings.scoring == "logprobs":
+            try:
+                answers.ask(scoring, score_items(scoring.identity, [rollout], settings))
+            except NoScores as error:
+                progress_line(str(error))
+            scored = gives_scores(scoring.identity, [rollout], settings, answers.outcome)
+        if settings.critic and rollout.answer is not None:
+            answers.ask(critic, opinion_items(critic.identity, [(rollout.evidence, rollout.answer)]), stream=True)
+        inquiry = Inquiry(
+            (scoring.identity, answers.outcome) if scored else None,
+            (critic.identity, answers.outcome) if settings.critic else None,
+        )
+    else:
+        inquiry = Inquiry(None, None)
+    mission = known_missions().get(ticket.mission)
+    key = judge_key(judge_of(config, checkpoint, mission, "logprobs" if scored else "votes"))
+    (selection,) = select_all([ticket], rollouts, inquiry, settings, key, mission.checks if mission else ())
+    told: dict[str, Any] = selection.model_dump(mode="json")
+    return told
+
+
+def _show(rollout: Rollout) -> None:
+    """The candidates and their clauses, for a person."""
+    print_piece("\n")
+    for one, trajectory in zip(rollout.candidates, rollout.trajectories, strict=True):
+        broken = f"  不合格式：{', '.join(trajectory.violations)}" if trajectory.violations else ""
+        sure = "" if one.confidence is None else f"  {one.confidence:.2f}"
+        chosen = "  ← 采用" if rollout.winner is one else ""
+        print_piece(f"[{one.index}] 温度{one.temperature:g}  {one.verdict or '不能读'}{sure}{broken}{chosen}\n")
+        for clause in one.clauses:
+            print_piece(f"      {_clause(clause)}\n")
+
+
+def _clause(clause: Clause) -> str:
+    cites = f"（{','.join(clause.cites)}）" if clause.cites else ""
+    return f"{_MARKS[clause.check]}  {clause.text}{cites}" + "".join(f"  ｜{entry}" for entry in clause.entries)

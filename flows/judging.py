@@ -1,0 +1,126 @@
+"""Judge a run's tickets: candidates, scores, second opinions, selection. Knows the order of the steps, not their
+inside.
+
+hold Stage-B's folder -> resolve checkpoint -> ask for candidates -> score -> ask the critic -> select -> publish
+-> show
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.utilities.annotations import opaque
+
+from configs.stage_b import StageBConfig
+from flows.distribute import infer_all
+from flows.progress_artifact import shown_progress
+from tasks.checkpoints.resolve import Checkpoint
+from tasks.checkpoints.task import resolve_checkpoint
+from tasks.engines.task import check_server
+from tasks.ledger.ledger import Ledger
+from tasks.records.errors import NoScores
+from tasks.records.verdicts import Decision
+from tasks.records.work import WorkItem
+from tasks.runs.keys import stage_b_folder
+from tasks.runs.report import throughput
+from tasks.runs.shards import Receipt
+from tasks.runs.task import Held, end_forced_run, holding
+from tasks.tickets.read import Tickets
+from tasks.verdicts.judgement import score_items, to_ask
+from tasks.verdicts.kind import candidate_items, candidates_of
+from tasks.verdicts.opinions import opinion_items, opinions_of
+from tasks.verdicts.publish import Judgement, PublishedJudgement
+from tasks.verdicts.scoring import Scored, scores_of
+from tasks.verdicts.task import publish_judgement, read_candidates, select_verdicts, show_judgement
+from tasks.work.kind import Kind
+from tasks.work.task import collect, plan_run
+
+
+class Asking:
+    """What all questions of a judgement share: they are asked in turn, on the same engine."""
+
+    def __init__(self, config: StageBConfig, checkpoint: Checkpoint, held: Held) -> None:
+        self.config, self.checkpoint, self.held = config, checkpoint, held
+        self.receipts: dict[str, list[Receipt]] = {}
+        self.reused = 0
+
+    def ask(self, kind: Kind, ledger: Ledger, items: Callable[[], Iterable[WorkItem]]) -> None:
+        """Ask all these questions, and keep the answers in the ledger. Raises EngineError or StoreError."""
+        config = self.config
+        plan = plan_run(config, kind, ledger.works, items, (self.checkpoint,))
+        with shown_progress(config.mission, plan.pending, kind.noun) as progress:
+            receipts = infer_all(config, plan, ledger.works, self.checkpoint, progress, self.held.watch)
+        collect(config, kind, ledger.works, receipts)
+        self.receipts[kind.name] = receipts
+        self.reused += plan.reused
+
+
+def judge_tickets(config: StageBConfig, told: Tickets) -> dict[str, Any]:
+    """Judge these tickets and publish the judgement.
+
+    Returns judgement (URI of its manifest), judgement_sha256, fresh, decisions by their names, unjudged, candidates
+    and asked (how many of them in this run), reused (questions of any kind), seconds.
+    """
+    began = time.monotonic()
+    folder = stage_b_folder(config.mission)
+    if config.engine.kind == "endpoint":
+        check_server(config.engine.endpoint)
+    with (
+        holding(config.store, config.s3, config.lease, folder, f"judging of {config.mission}") as held,
+        Ledger() as candidates,
+        Ledger(Scored) as scored,
+        Ledger() as opinions,
+    ):
+        checkpoint = resolve_checkpoint(config, config.fleet[0])
+        asking = Asking(config, checkpoint, held)
+        tickets = opaque(told.tickets)  # Prefect would look into each of them
+        evidence = list(to_ask(told.tickets))
+        kind = candidates_of(config, checkpoint)
+        asking.ask(kind, candidates, lambda: candidate_items(config.judge, kind.identity, evidence))
+        rollouts = read_candidates(config, tickets, opaque(evidence), kind.identity, candidates.works)
+
+        scoring = scores_of(config, checkpoint)
+        scores = None
+        if config.judge.scoring == "logprobs":
+            try:
+                asking.ask(scoring, scored, lambda: score_items(scoring.identity, rollouts.values(), config.judge))
+                scores = scoring.identity, scored.works
+            except NoScores as error:
+                get_run_logger().warning("%s", error)
+
+        critic = opinions_of(config, checkpoint)
+        if config.judge.critic:
+            winners = [(one.evidence, one.answer) for one in rollouts.values() if one.answer is not None]
+            asking.ask(critic, opinions, lambda: opinion_items(critic.identity, winners))
+        judgement: Judgement = select_verdicts(
+            config,
+            checkpoint,
+            tickets,
+            opaque(told.unjudged),
+            opaque(rollouts),
+            scores,
+            (critic.identity, opinions.works) if config.judge.critic else None,
+        )
+        published: PublishedJudgement = publish_judgement(config, opaque(judgement), held)
+
+    seconds = time.monotonic() - began
+    show_judgement(config, published, opaque(judgement.selections), seconds)
+    if config.force:
+        for one in (kind, scoring, critic):
+            end_forced_run(config.store, config.s3, folder, one.identity.digest)
+    asked, rate = throughput(asking.receipts[kind.name])
+    return {
+        "judgement": published.uri,
+        "judgement_sha256": published.sha256,
+        "fresh": published.fresh,
+        "decisions": {decision.value: published.manifest.decisions[decision] for decision in Decision},
+        "unjudged": published.manifest.unjudged,
+        "candidates": len(judgement.trajectories),
+        "asked": asked,
+        "candidates_per_second": round(rate, 2),
+        "reused": asking.reused,
+        "seconds": round(seconds, 2),
+    }

@@ -1,0 +1,85 @@
+"""Publish a judgement: its files first, its manifest last. Knows no engine and no Prefect."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from blocks.store import Store
+from tasks.records.guidance import Guidance
+from tasks.records.jsonl import to_line
+from tasks.records.stage_b import Ticket, Unjudged
+from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory
+from tasks.runs.files import JsonlWriter, LocalFile
+from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED, stage_b_folder
+from tasks.runs.manifest import PublishedRun, put_run, versions
+from tasks.verdicts.identity import judge_key, judgement_id
+
+PublishedJudgement = PublishedRun[JudgementManifest]
+"""A published judgement."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that a judgement is. Trajectories are told once an evidence."""
+
+    mission: str
+    judge: dict[str, object]
+    guidance: Guidance
+    tickets: Sequence[Ticket]
+    trajectories: Sequence[Trajectory]
+    selections: Sequence[Selection]
+    unjudged: Sequence[Unjudged]
+    audit_seed: int
+
+
+def publish(store: Store, judgement: Judgement, confirm: Callable[[], None] = lambda: None) -> PublishedJudgement:
+    """Write the judgement's files, then its manifest. `confirm` is called before anything can be seen and may raise.
+
+    Raises StoreError or what `confirm` raises.
+    """
+    files = [
+        _file(TICKETS, judgement.tickets),
+        _file(TRAJECTORIES, judgement.trajectories),
+        _file(SELECTIONS, judgement.selections),
+        _file(UNJUDGED, judgement.unjudged),
+        _file(GUIDANCE, [judgement.guidance]),
+    ]
+    tickets, key = files[0].entry.sha256, judge_key(judgement.judge)
+    decisions = Counter(selection.decision for selection in judgement.selections)
+    manifest = sealed(
+        JudgementManifest(
+            run_id=judgement_id(tickets, key, None, None, judgement.audit_seed),
+            mission=judgement.mission,
+            tickets_sha256=tickets,
+            judge_key=key,
+            judge=judgement.judge,
+            calibration=None,
+            reviews=None,
+            audit_seed=judgement.audit_seed,
+            tickets=len(judgement.tickets),
+            evidences=len({selection.evidence_digest for selection in judgement.selections}),
+            decisions={decision: decisions[decision] for decision in Decision},
+            unjudged=len(judgement.unjudged),
+            versions=versions(),
+            files=tuple(file.entry for file in files),
+        )
+    )
+    confirm()
+    return put_run(store, stage_b_folder(judgement.mission), manifest.run_id, manifest, files)
+
+
+def sealed(manifest: JudgementManifest) -> JudgementManifest:
+    """The same manifest with the digest of what it says."""
+    bare = to_line(manifest.model_copy(update={"self_sha256": ""}))
+    return manifest.model_copy(update={"self_sha256": hashlib.sha256(bare).hexdigest()})
+
+
+def _file(name: str, records: Iterable[BaseModel]) -> LocalFile:
+    writer = JsonlWriter(name)
+    writer.write(records)
+    return writer.close()

@@ -1,0 +1,103 @@
+"""Prefect's view of judging: read the candidates, select, publish, show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from blocks.stores import open_store
+from configs.missions import known_missions
+from configs.stage_b import StageBConfig
+from tasks.checkpoints.resolve import Checkpoint
+from tasks.common.retry import RETRIED
+from tasks.ledger.works import Works
+from tasks.records.stage_b import Ticket, Unjudged
+from tasks.records.verdicts import Selection
+from tasks.records.work import Identity
+from tasks.runs.report import safe
+from tasks.runs.task import Held, mission_slug, shown_if_possible
+from tasks.verdicts.evidence import Evidence, evidence_of
+from tasks.verdicts.identity import judge_key, judge_of
+from tasks.verdicts.judgement import Inquiry, gives_scores, select_all
+from tasks.verdicts.kind import guidance_for
+from tasks.verdicts.publish import Judgement, PublishedJudgement, publish
+from tasks.verdicts.report import markdown
+from tasks.verdicts.rollout import Rollout, rollout_of
+
+Rollouts = dict[str, Rollout]
+"""Rollouts by ticket id; a ticket of which no photo shows anything has none."""
+
+
+@task(name="read-candidates", cache_policy=NO_CACHE, **RETRIED)
+def read_candidates(
+    config: StageBConfig, tickets: Sequence[Ticket], evidence: Sequence[Evidence], identity: Identity, works: Works
+) -> Rollouts:
+    """The rollout of each ticket that was asked about. Raises Unaccounted."""
+    asked = {one.digest for one in evidence}
+    found = {
+        ticket.ticket_id: rollout_of(ticket, config.judge, identity, works.outcome)
+        for ticket in tickets
+        if evidence_of(ticket).digest in asked
+    }
+    unread = sum(one.winner is None for one in found.values())
+    get_run_logger().info("%d tickets have their candidates; %d of them without a majority", len(found), unread)
+    return found
+
+
+@task(name="select-verdicts", cache_policy=NO_CACHE, **RETRIED)
+def select_verdicts(
+    config: StageBConfig,
+    checkpoint: Checkpoint,
+    tickets: Sequence[Ticket],
+    unjudged: Sequence[Unjudged],
+    rollouts: Rollouts,
+    scores: tuple[Identity, Works] | None,
+    opinions: tuple[Identity, Works] | None,
+) -> Judgement:
+    """What becomes of each ticket, and all that the judgement is. Raises Unaccounted."""
+    given = scores is not None and gives_scores(scores[0], rollouts.values(), config.judge, scores[1].outcome)
+    if config.judge.scoring == "logprobs" and not given:
+        get_run_logger().warning("the engine gives no log-probabilities: scores are shares of the votes")
+    inquiry = Inquiry(
+        scores=(scores[0], scores[1].outcome) if scores is not None and given else None,
+        opinions=None if opinions is None else (opinions[0], opinions[1].outcome),
+    )
+    mission = known_missions().get(config.mission)
+    judge = judge_of(config, checkpoint, mission, "logprobs" if given else "votes")
+    checks = mission.checks if mission else ()
+    selections = tuple(select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks))
+    once = {one.evidence.digest: one for one in rollouts.values()}
+    return Judgement(
+        mission=config.mission,
+        judge=judge,
+        guidance=guidance_for(config),
+        tickets=tickets,
+        trajectories=tuple(line for one in once.values() for line in one.trajectories),
+        selections=selections,
+        unjudged=unjudged,
+        audit_seed=config.judge.audit_seed,
+    )
+
+
+@task(name="publish-judgement", cache_policy=NO_CACHE, **RETRIED)
+def publish_judgement(config: StageBConfig, judgement: Judgement, held: Held) -> PublishedJudgement:
+    """Write the judgement. Raises Superseded or StoreError."""
+    published = publish(open_store(config.store, config.s3), judgement, held.confirm)
+    get_run_logger().info("%s %s", "published" if published.fresh else "unchanged:", published.uri)
+    return published
+
+
+@task(name="show-judgement", cache_policy=NO_CACHE, **RETRIED)
+def show_judgement(
+    config: StageBConfig, published: PublishedJudgement, selections: Sequence[Selection], seconds: float
+) -> None:
+    """Show the judgement in Prefect's UI."""
+    with shown_if_possible():
+        create_markdown_artifact(
+            key=f"stage-b-{mission_slug(config.mission)}",
+            markdown=markdown(published, selections, seconds, uncalibrated=config.judge.uncalibrated),
+            description=f"Stage-B: {safe(config.mission)}",
+        )

@@ -1,0 +1,242 @@
+"""Tests of Stage-B's flow as it judges: what every ticket becomes, and that nothing but its evidence decides.
+
+The engine here judges by a rule, at once; with the demo's judge see `tests/faults/test_judging.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.local_store import LocalStore
+from flows.commands.checks import check_any
+from flows.stage_b import stage_b
+from tasks.engines.protocol import Request
+from tasks.records.photos import Group, Label
+from tasks.runs.keys import split_manifest_uri
+from tests.builders import MISSION, make_group
+from tests.demo import Demo
+from tests.judging import RuleJudge, drawn_groups, publish_drawn, shown
+
+LABEL_WORDS = ("审核通过", "审核不通过", "待审核", "label", "标签为", "folder", "QC-")
+GOOD, CROOKED = "BBU设备/品牌:华为×2，挡风板/安装规范×1", "BBU设备/品牌:华为×2，挡风板/安装不规范×1"
+SINGLE, NOTHING = "BBU设备/品牌:中兴×1，光模块×2", "无关图片"
+
+Judging = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> RuleJudge:
+    """The engine of every run of a test."""
+    judge = RuleJudge()
+    monkeypatch.setattr("tasks.work.task.open_engine", lambda spec: judge)
+    return judge
+
+
+@pytest.fixture
+def judged(demo: Demo, engine: RuleJudge, tmp_path: Path) -> Judging:
+    """Publish groups and judge them; the summary of Stage-B's run."""
+
+    def run(groups: Sequence[tuple[Group, list[str]]], store: str = "store", **judge: Any) -> dict[str, Any]:
+        published = publish_drawn(LocalStore(tmp_path / store), groups)
+        told = {"uncalibrated": "allow", **judge}
+        summary: dict[str, Any] = stage_b(
+            manifest=published.uri, model={"base": demo.checkpoint}, device="cpu", judge=told
+        )
+        root, key = split_manifest_uri(summary["judgement"])
+        check_any(LocalStore(root), key, summary["judgement_sha256"])
+        return summary
+
+    return run
+
+
+def files_of(summary: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a judgement, by name."""
+    return {path.name: path.read_bytes() for path in Path(summary["judgement"]).parent.iterdir()}
+
+
+def lines_of(summary: dict[str, Any], name: str = "selections.jsonl") -> list[dict[str, Any]]:
+    """The lines of one of them."""
+    return [json.loads(line) for line in files_of(summary)[name].splitlines()]
+
+
+def group(number: int, *texts: str, **told: Any) -> tuple[Group, list[str]]:
+    """A group with these summaries."""
+    contents = told.pop("contents", None) or [f"{number} {index}" for index in range(len(texts))]
+    return make_group(f"QC-{number:04d}", label=told.pop("label", None), contents=contents, **told), list(texts)
+
+
+def test_every_ticket_has_a_decision_with_its_reason_and_the_photos_that_bear_it_out(judged: Judging) -> None:
+    summary = judged([group(1, GOOD, SINGLE), group(2, SINGLE, CROOKED, GOOD), group(3, CROOKED)])
+    first, second, third = lines_of(summary)
+    assert [one["decision"] for one in (first, second, third)] == ["通过", "不通过", "不通过"]
+    assert summary["decisions"] == {"通过": 1, "不通过": 2, "人工复核": 0}
+    # Photos are numbered by sha256 in the prompt, and by the ticket's own keys in the selection.
+    assert second["clauses"] == [
+        {
+            "text": "挡风板安装不规范",
+            "cites": ["image_2"],
+            "entries": ["挡风板/安装不规范×1"],
+            "check": "ok",
+        }
+    ]
+    assert second["reason"] == "挡风板安装不规范（image_2）"
+    assert second["checks"]["removal"]["holds"]
+    assert len(second["checks"]["order"]["p_pass"]) == 3
+    assert (third["sole_photo"], third["checks"]) == (True, {"order": None, "removal": None})
+    assert first["votes"] == {"passed": 7, "failed": 0, "none": 0}
+    assert first["critic"]["format_ok"]
+    assert first["facts"]["verdict"] == "通过"
+
+
+def test_the_same_run_again_asks_nothing_and_changes_nothing(judged: Judging, engine: RuleJudge) -> None:
+    groups = drawn_groups(12)
+    first = judged(groups)
+    asked, before = len(engine.asked), files_of(first)
+    again = judged(groups)
+    assert (again["fresh"], again["asked"], len(engine.asked)) == (False, 0, asked)
+    assert files_of(again) == before
+
+
+def test_labels_as_they_are_the_other_way_round_and_none_are_the_same_judgement(judged: Judging) -> None:
+    """On 200 groups: no byte of what judges depends on a label."""
+    found = []
+    for name, labels in {
+        "as they are": (Label.PASS, Label.FAIL),
+        "round": (Label.FAIL, Label.PASS),
+        "none": (None, None),
+    }.items():
+        groups = drawn_groups(200, label=lambda number, labels=labels: labels[number % 2])  # type: ignore[misc]
+        summary = judged(groups, store=name)
+        files = files_of(summary)
+        found.append((summary["judgement_sha256"], {one: files[one] for one in files if one.endswith(".jsonl")}))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0][1]["selections.jsonl"].splitlines()) == 200
+
+
+def test_no_prompt_holds_a_word_of_a_label_a_name_or_an_id(judged: Judging, engine: RuleJudge) -> None:
+    judged(drawn_groups(40, label=lambda number: (Label.PASS, Label.FAIL)[number % 2]))
+    assert len(engine.asked) > 40 * 7
+    for request in engine.asked:
+        for word in (*LABEL_WORDS, "img1.jpg"):
+            assert word not in request.system + request.user
+
+
+def test_garbage_for_a_tenth_of_the_groups_ends_well_and_loses_none(judged: Judging, engine: RuleJudge) -> None:
+    groups = drawn_groups(60)
+    spoilt = {int(one[0].group_id[3:]) for one in groups if int(one[0].group_id[3:]) % 10 == 0}
+    marks = {f"{text} " for number in spoilt for text in groups[number][1]}
+    assert marks
+
+    def says(request: Request) -> str | None:
+        texts = sorted(shown(request.user).values())
+        return "随便 {" if texts in [sorted(groups[number][1]) for number in spoilt] else None
+
+    engine.says = says
+    selections = lines_of(judged(groups))
+    assert [one["group_id"] for one in selections] == [one[0].group_id for one in groups]
+    for number in spoilt:
+        if set(groups[number][1]) != {NOTHING}:
+            assert selections[number]["decision"] == "人工复核"
+            assert selections[number]["review_reasons"][0] == "no_candidate_parses"
+            assert selections[number]["votes"]["none"] == 7
+
+
+def test_sixty_photos_are_folded_and_none_is_lost(judged: Judging, engine: RuleJudge) -> None:
+    texts = [NOTHING] * 20 + [SINGLE] * 39 + [CROOKED]
+    (selection,) = lines_of(judged([group(1, *texts)]))
+    assert selection["decision"] == "不通过"
+    assert selection["clauses"][0]["cites"] == ["image_60"]
+    (prompt,) = {one.user for one in engine.asked if one.sampled_as}
+    assert sum(line.startswith("image_") for line in prompt.splitlines()) == 3
+    assert len(shown(prompt)) == 60
+
+
+def test_a_group_of_which_no_photo_shows_anything_is_not_asked_about(judged: Judging, engine: RuleJudge) -> None:
+    (selection,) = lines_of(judged([group(1, NOTHING, NOTHING)]))
+    assert selection["decision"] == "人工复核"
+    assert "all_irrelevant" in selection["review_reasons"]
+    assert selection["asked"] == 0
+    assert engine.asked == []
+
+
+def test_a_resubmission_with_the_same_photos_is_judged_once_and_is_two_tickets(
+    judged: Judging, engine: RuleJudge
+) -> None:
+    one = group(1, GOOD, SINGLE, contents=["a", "b"], label=Label.PASS)
+    other = group(1, GOOD, SINGLE, contents=["a", "b"], label=Label.FAIL)
+    summary = judged([one, other])
+    first, second = lines_of(summary)
+    assert (first["ticket_id"], second["ticket_id"]) == ("QC-0001#1", "QC-0001#2")
+    assert {**first, "ticket_id": ""} == {**second, "ticket_id": ""}
+    assert summary["candidates"] == 7
+    assert sum(bool(request.sampled_as) for request in engine.asked) == 7
+
+
+def test_the_order_of_names_changes_only_how_photos_are_called(judged: Judging, engine: RuleJudge) -> None:
+    texts, contents = [GOOD, SINGLE, CROOKED], ["a", "b", "c"]
+    first = judged([group(1, *texts, contents=contents)], store="one")
+    asked = {(one.sampled_as, one.system, one.user) for one in engine.asked}
+    engine.asked.clear()
+    second = judged([group(1, *texts[::-1], contents=contents[::-1])], store="two")
+    assert {(one.sampled_as, one.system, one.user) for one in engine.asked} == asked
+    (one,), (two,) = lines_of(first), lines_of(second)
+    assert (one["clauses"][0]["cites"], two["clauses"][0]["cites"]) == (["image_3"], ["image_1"])
+    assert (one["score"], one["evidence_digest"]) == (two["score"], two["evidence_digest"])
+
+
+def test_a_group_without_its_marker_waits_for_a_person_unless_told_otherwise(judged: Judging) -> None:
+    groups = [group(1, GOOD, SINGLE, marked=False)]
+    (selection,) = lines_of(judged(groups))
+    assert selection["review_reasons"] == ["incomplete_group"]
+    (selection,) = lines_of(judged(groups, incomplete="ignore"))
+    assert selection["decision"] == "通过"
+
+
+def test_without_a_certificate_everything_is_for_a_person(judged: Judging) -> None:
+    selections = lines_of(judged([group(1, GOOD), group(2, CROOKED)], uncalibrated="review"))
+    assert [one["review_reasons"] for one in selections] == [["uncalibrated"]] * 2
+    assert [one["proposed"] for one in selections] == ["通过", "不通过"]
+
+
+def test_photos_under_another_work_order_too_are_for_a_person(judged: Judging) -> None:
+    selections = lines_of(judged([group(1, GOOD, contents=["same"]), group(2, GOOD, contents=["same"])]))
+    assert [one["review_reasons"] for one in selections] == [["recycled_photo"]] * 2
+
+
+def test_rules_that_are_given_stand_in_the_prompt_and_are_another_judge(judged: Judging, engine: RuleJudge) -> None:
+    first = judged([group(1, GOOD)])
+    second = judged([group(1, GOOD)], rules=("至少有一台BBU设备", "标签无法识别时不通过"))
+    assert "[G1] 标签无法识别时不通过\n" in engine.asked[-1].user
+    assert first["judgement"] != second["judgement"]
+    assert lines_of(first)[0]["judge_key"] != lines_of(second)[0]["judge_key"]
+    noise = {one.sampled_as: one.user for one in engine.asked if one.sampled_as}
+    assert len(noise) == 7  # the same noise under both prompts: the two can be compared
+
+
+def test_a_verdict_that_the_cited_photos_do_not_decide_is_for_a_person(judged: Judging, engine: RuleJudge) -> None:
+    """It names one of two crooked baffles: without that photo it stands all the same."""
+    engine.says = lambda request: (
+        None
+        if "候选判定" in request.user
+        else f"Verdict: 不通过\nReason: 挡风板安装不规范（{first_crooked(request.user)}）\nConfidence: 0.90"
+    )
+    (selection,) = lines_of(judged([group(1, CROOKED, CROOKED + "，光模块×1", SINGLE)]))
+    assert "reason_not_decisive" in selection["review_reasons"]
+
+
+def first_crooked(user: str) -> str:
+    """The first photo in a prompt whose baffle is crooked."""
+    return next(name for name, text in shown(user).items() if "安装不规范" in text)
+
+
+def test_a_partial_group_waits_for_a_person(judged: Judging, tmp_path: Path) -> None:
+    ticket, texts = group(1, GOOD, SINGLE)
+    summary = judged([(replace(ticket, marked=False), texts)])
+    assert summary["unjudged"] == 0
+    assert MISSION in summary["judgement"]
