@@ -67,7 +67,7 @@ COMMANDS = {
     "judge": Command(
         kind=JudgeGroupConfig,
         about="one group judged before your eyes",
-        help="Judge one group of a published Stage-A run: every candidate as it is written, every check, the decision.\n"
+        help="Judge one group of a published Stage-A run and show every candidate, every check and the decision.\n"
         "Nothing is published.",
         function="flows.commands.judge.judge",
         argument="group",

@@ -61,8 +61,8 @@ def describe_judgement(summary: dict[str, Any]) -> str:
         return f"{summary['tickets']} tickets\n{summary['manifest']}\n"
     decisions = ", ".join(f"{count} {name}" for name, count in summary["decisions"].items())
     return (
-        f"{summary['tickets']} tickets in {summary['seconds']:.1f} s: {decisions}; {summary['unjudged']} groups without "
-        f"a ticket; {summary['asked']} of {summary['candidates']} candidates asked for\n{summary['judgement']}\n"
+        f"{summary['tickets']} tickets in {summary['seconds']:.1f} s: {decisions}; {summary['unjudged']} groups have "
+        f"none; {summary['asked']} of {summary['candidates']} candidates asked for\n{summary['judgement']}\n"
     )
 
 
