@@ -1,6 +1,7 @@
-"""The shipped form of the demo checkpoint, and its expansion to a full Hugging Face directory.
+"""The shipped form of the demo's checkpoints, and their expansion to full Hugging Face directories.
 
 Shipped: bf16 weights with only the embedding rows in use. Expanded: float32, 151936 rows, deterministic to the byte.
+What judges is shipped as the tensors in which it differs from the checkpoint that reads photos.
 Knows no training, and imports no torch: expanding takes seconds and happens on every fresh machine.
 """
 
@@ -35,12 +36,13 @@ _COPIED = (
 )
 
 
-def expand(target: Path, source: Path = DEMO / "checkpoint") -> Path:
+def expand(target: Path, source: Path = DEMO / "checkpoint", over: Path | None = None) -> Path:
     """Write the full checkpoint to `target` and return it; a target that is already whole is left alone.
 
+    The tensors of `over` take the place of the source's.
     The directory is built beside the target and renamed, so nobody ever sees half of it.
     """
-    wanted = digest_of(source)
+    wanted = digest_of(source, over)
     if _is_whole(target, wanted):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +50,7 @@ def expand(target: Path, source: Path = DEMO / "checkpoint") -> Path:
     try:
         for name in _COPIED:
             shutil.copyfile(source / name, building / name)
-        save_file(_full_weights(source / WEIGHTS), building / WEIGHTS, metadata={"format": "pt"})
+        save_file(_full_weights(source, over), building / WEIGHTS, metadata={"format": "pt"})
         for path in building.iterdir():
             path.chmod(0o644)
         sizes = {path.name: path.stat().st_size for path in sorted(building.iterdir())}
@@ -73,11 +75,11 @@ def replace_folder(built: Path, target: Path) -> None:
         os.replace(built, target)
 
 
-def digest_of(folder: Path) -> str:
+def digest_of(folder: Path, over: Path | None = None) -> str:
     """sha256 over the names and contents of what expansion reads."""
     digest = hashlib.sha256()
-    for name in (*_COPIED, WEIGHTS):
-        digest.update(name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest())
+    for path in (*(folder / name for name in (*_COPIED, WEIGHTS)), *([over / WEIGHTS] if over else [])):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -91,9 +93,9 @@ def _is_whole(target: Path, wanted: str) -> bool:
         return False
 
 
-def _full_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+def _full_weights(source: Path, over: Path | None) -> dict[str, NDArray[np.float32]]:
     """Shipped weights as float32, the embedding with its rows where the real token ids point and zeros between."""
-    weights = read_bf16(path)
+    weights = read_bf16(source / WEIGHTS) | (read_bf16(over / WEIGHTS) if over else {})
     rows = weights[EMBEDDING]
     ordinary = len(rows) - len(SPECIAL_IDS)
     full = np.zeros((VOCAB_SIZE, rows.shape[1]), np.float32)

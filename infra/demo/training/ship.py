@@ -57,6 +57,19 @@ def ship_checkpoint(model: Qwen3VLForConditionalGeneration, tokenizer: Tokenizer
     replace_folder(building, target)
 
 
+def ship_judge(model: Qwen3VLForConditionalGeneration, target: Path) -> None:
+    """Write `target`: the trimmed bf16 weights in which a model differs from the shipped checkpoint."""
+    building, base = _beside(target), read_bf16(DEMO / "checkpoint" / WEIGHTS)
+    weights = {
+        name: value.bfloat16().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if name != "lm_head.weight" and not torch.equal(value.bfloat16().float().cpu(), torch.from_numpy(base[name]))
+    }
+    save_file(weights, building / WEIGHTS, metadata={"format": "pt"})
+    (building / WEIGHTS).chmod(0o644)
+    replace_folder(building, target)
+
+
 def ship_adapter(adapted: PeftModel, target: Path) -> None:
     """Write `target`: PEFT's two files, the weights in bf16, and no path of this machine."""
     building = _beside(target)

@@ -1,0 +1,131 @@
+"""Tickets and critics as trimmed token ids, in batches that share the system text. Knows no model.
+
+A batch is read in three steps: the system text once, each sheet (mission, guidance) once, then each ticket's own part.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from tokenizers import Tokenizer
+
+from infra.demo.tokenizer import IM_END
+from infra.demo.training.critics import candidate, opinion
+from infra.demo.training.model import Trim
+from infra.demo.training.tickets import Box, Sheet, Ticket
+from infra.demo.verdicts import EVIDENCE_OF, FAULTS, SWITCHES, faults
+from tasks.records.prompts import read_part
+from tasks.verdicts.critic import candidate_text
+from tasks.verdicts.evidence import quoted
+from tasks.verdicts.prompts import judge_prompt
+
+Kind = Literal["verdict", "critic"]
+EFFECTS = ("", *sorted({switch for some in SWITCHES.values() for switch in some}))
+"""What a line of guidance may turn on: nothing, or a switch."""
+TOLD = (*FAULTS, *(name for some in EVIDENCE_OF.values() for name in some))
+"""What a photo's line is taught to tell: faults under the guidance, and evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetLesson:
+    """A sheet's ids; `lines` are (place of a line's end, index of its effect)."""
+
+    ids: tuple[int, ...]
+    lines: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLesson:
+    """A ticket's ids with its answer, which begins at `first`; `photos` are (place of a line's end, what is told)."""
+
+    ids: tuple[int, ...]
+    first: int
+    photos: tuple[tuple[int, tuple[bool, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """A batch: as many tickets for each sheet."""
+
+    head: tuple[int, ...]
+    sheets: tuple[SheetLesson, ...]
+    tickets: tuple[tuple[TicketLesson, ...], ...]
+
+
+class VerdictTeacher:
+    """Makes lessons from a box of tickets."""
+
+    def __init__(self, tokenizer: Tokenizer, trim: Trim, box: Box) -> None:
+        self.tokenizer, self.trim, self.box = tokenizer, trim, box
+        self.whole_system = True
+        self._head = lru_cache(maxsize=8)(self._encoded_head)
+
+    def batches(self, sheets: int, each: int, critics: float, seed: int) -> Iterator[Lessons]:
+        """Endless batches; `critics` is the share of them that asks a critic. Sheets of like length are together."""
+        rng, at = random.Random(f"lessons {seed}"), seed * 10**7
+        while True:
+            some: list[Lessons] = []
+            asking = sum(rng.random() < critics for _ in range(8))
+            kinds: tuple[tuple[Kind, int], ...] = (("verdict", 8 - asking), ("critic", asking))
+            for kind, count in kinds:
+                drawn = []
+                for _ in range(count * sheets):
+                    drawn.append(self._draw(at, each, rng))
+                    at += each
+                drawn.sort(key=lambda tickets: max(sum(len(p.text) for p in t.photos) for t in tickets))
+                some += [self.batch(kind, drawn[i : i + sheets]) for i in range(0, len(drawn), sheets)]
+            rng.shuffle(some)
+            yield from some
+
+    def _draw(self, first: int, each: int, rng: random.Random) -> list[Ticket]:
+        """Tickets of a new sheet, and of one size."""
+        sheet, size = self.box.sheet(rng), rng.choice(self.box.sizes)
+        return [self.box.ticket(first + i, sheet, size=size) for i in range(each)]
+
+    def batch(self, kind: Kind, tickets: list[list[Ticket]]) -> Lessons:
+        """The lessons of sheets' tickets; all tickets of a list have the same sheet."""
+        return Lessons(
+            self._head(kind, self.whole_system),
+            tuple(self._sheet(kind, some[0].sheet) for some in tickets),
+            tuple(tuple(self._ticket(kind, ticket) for ticket in some) for some in tickets),
+        )
+
+    def _encoded_head(self, kind: Kind, whole: bool) -> tuple[int, ...]:
+        system = read_part(f"{kind}_system")
+        system = system if whole else system.split("\n")[0]
+        return self._ids(f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n")
+
+    def _sheet(self, kind: Kind, sheet: Sheet) -> SheetLesson:
+        text = judge_prompt(kind, sheet.mission, sheet.guidance).user
+        encoded = self.tokenizer.encode(text)
+        starts = {begin: place for place, (begin, end) in enumerate(encoded.offsets) if end > begin}
+        lines, at = [], 0
+        for number, line in enumerate(sheet.lines, start=1):
+            told = f"[G{number}] {line.text}"
+            at = text.index(told, at) + len(told)
+            lines.append((starts[at], EFFECTS.index(line.switch or "")))
+        return SheetLesson(tuple(map(self.trim.small, encoded.ids)), tuple(lines))
+
+    def _ticket(self, kind: Kind, ticket: Ticket) -> TicketLesson:
+        text, answer = ticket.evidence.text(), ticket.answer
+        if kind == "critic":
+            told = candidate(ticket)
+            text, answer = text + candidate_text(told.text), opinion(ticket, told)
+        encoded = self.tokenizer.encode(f"{text}<|im_end|>\n<|im_start|>assistant\n")
+        starts = {begin: place for place, (begin, end) in enumerate(encoded.offsets) if end > begin}
+        photos = {}
+        for photo in ticket.photos:
+            line = f": {quoted(photo.text)}\n"
+            amiss = faults(photo, ticket.sheet.mission, ticket.sheet.on)
+            shown = tuple(name in amiss or name in photo.shows for name in TOLD)
+            photos[starts[text.index(line) + len(line) - 1]] = shown
+        asked = tuple(map(self.trim.small, encoded.ids))
+        told_ids = (*self._ids(answer), self.trim.small(IM_END))
+        return TicketLesson((*asked, *told_ids), len(asked), tuple(photos.items()))
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(map(self.trim.small, self.tokenizer.encode(text).ids))
