@@ -54,12 +54,12 @@ def _marks(text: str, lexicon: Lexicon) -> Iterator[Mark]:
     """Words and signals from left to right; at one place the longest, and a word before a signal."""
     place = 0
     while place < len(text):
-        word, key, signal = (one.match(text, place) for one in (lexicon.pattern, lexicon.keys, _SIGNAL))
-        if word and (not signal or word.end() >= signal.end()):
-            meant = lexicon.words[word[0]]
-            yield Mark(meant.means, place, word.end(), meant.kind, meant.traits)
-            place = word.end()
-        elif key and not lexicon.pattern.match(text, key.end()):
+        word, key, signal = lexicon.word_at(text, place), lexicon.keys.match(text, place), _SIGNAL.match(text, place)
+        if word and (not signal or word[1] >= signal.end()):
+            meant, end = word
+            yield Mark(meant.means, place, end, meant.kind, meant.traits)
+            place = end
+        elif key and not lexicon.word_at(text, key.end()):
             yield Mark("traits", place, key.end(), traits=(Trait(key["key"], text[key.end() :]),))
             place = key.end()
         elif signal and signal.end() > place:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from tasks.records.grammar import Entry, Summary, as_it_looks
@@ -65,6 +66,7 @@ _DENIED = re.compile(r"(?:不是|并非|不|非|未|没有|没|无)$")
 _NEED = re.compile(r"不?需要?|无需|无须|不必|不用")
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """A text as it looks: variants of signs, capitals and spaces make no difference; a bolt is a screw."""
     return re.sub("螺钉|螺栓", "螺丝", as_it_looks(text))
@@ -102,15 +104,10 @@ def _written(key: str, value: str) -> list[str]:
     return [f"{key}{link}{value}" for link in (":", "为", "是", "")] + ([value] if len(value) > 1 else [])
 
 
-def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    # 没有捆扎 is one word, but not in 没有捆扎整齐的接地线.
-    alternatives = [re.escape(word) + "(?!整齐|良好)" * word.endswith("扎") for word in words]
-    return re.compile("|".join(sorted(alternatives, key=len, reverse=True)) or "(?!)")
+_STATE = re.compile("|".join(sorted(_STATE_WORDS, key=len, reverse=True)))
 
 
-_STATE = _pattern(_STATE_WORDS)
-
-
+@lru_cache(maxsize=4096)
 def traits_of(attribute: str) -> frozenset[Trait]:
     """What an attribute of a summary says: `品牌:华为` a key and its value, `不规范` the one side of a pair."""
     told = fold(attribute)
@@ -157,6 +154,7 @@ class Thing:
         return part or trait.value in told or trait.value in self.kind
 
 
+@lru_cache(maxsize=4096)
 def thing_of(entry: Entry) -> Thing:
     """An entry, taken apart."""
     kind, *told = [attribute for level in entry.levels for attribute in level]
@@ -175,12 +173,21 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """All words that a ticket's reasons may name: those of its summaries, and those of the trade."""
+    """All words that a ticket's reasons may name: `own` are those of its summaries, beside those of the trade."""
 
-    words: dict[str, Word]
-    pattern: re.Pattern[str]
+    own: dict[str, Word]
     keys: re.Pattern[str]
     things: tuple[Thing, ...]
+
+    def word_at(self, text: str, place: int) -> tuple[Word, int] | None:
+        """The longest word that begins at a place, and where it ends."""
+        for end in range(min(len(text), place + _LONGEST), place, -1):
+            word = text[place:end]
+            meant = self.own.get(word) or _WORDS.get(word)
+            # 没有捆扎 is one word, but not in 没有捆扎整齐的接地线.
+            if meant and not (word.endswith("扎") and text.startswith(("整齐", "良好"), end)):
+                return meant, end
+        return None
 
     def tells(self, kind: str | None, about: str) -> bool:
         """Whether any summary says something of that kind about such an object."""
@@ -194,10 +201,9 @@ def lexicon_of(summaries: Iterable[Summary]) -> Lexicon:
     kinds = {thing.kind for thing in things}
     told = {fold(attribute) for entry in entries for level in entry.levels for attribute in level}
     told -= {fold(entry.levels[0][0]) for entry in entries} | kinds | _OBJECT_WORDS.keys()
-    sleeved = any(trait.about == SLEEVE for thing in things for trait in thing.traits)
-    words = dict(_TRAIT_WORDS)
-    if not sleeved:
-        words = {word: meant for word, meant in words.items() if meant.traits[0].about != SLEEVE}
+    own: dict[str, Word] = {}
+    if any(trait.about == SLEEVE for thing in things for trait in thing.traits):
+        own |= {word: Word("traits", traits=(t,)) for word, t in _STATE_WORDS.items() if t.about == SLEEVE}
     keys = set(KEYS)
     for attribute in told:
         if _NEED.match(attribute):
@@ -207,19 +213,20 @@ def lexicon_of(summaries: Iterable[Summary]) -> Lexicon:
         if colon:
             keys.add(key)
         written = _written(key, value) if colon else [attribute] if len(attribute) > 1 else []
-        words |= {word: Word("traits", traits=traits) for word in written}
-    words |= _OBJECT_WORDS | _object_words(kinds)
+        own |= {word: Word("traits", traits=traits) for word in written if len(word) < _LONGEST}
+    own |= _OBJECT_WORDS | _object_words(kinds)
     names = "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
-    return Lexicon(words, _pattern(words), re.compile(rf"(?P<key>{names})(?::(?=.)|[为是]?(?=[0-9a-z]))"), things)
+    return Lexicon(own, re.compile(rf"(?P<key>{names})(?::(?=.)|[为是]?(?=[0-9a-z]))"), things)
 
 
 def _object_words(kinds: Iterable[str]) -> dict[str, Word]:
     return {word: Word("object", kind) for kind in kinds for word in (kind, f"{kind}设备") if len(word) > 1}
 
 
+_LONGEST = 40
 _OBJECT_WORDS = _object_words(map(core, OBJECTS.split()))
-_TRAIT_WORDS = (
-    {word: Word("traits", traits=(trait,)) for word, trait in _STATE_WORDS.items()}
+_WORDS = (
+    {word: Word("traits", traits=(trait,)) for word, trait in _STATE_WORDS.items() if trait.about != SLEEVE}
     | {
         word: Word("traits", traits=(trait,))
         for trait in _VALUE_WORDS.values()

@@ -6,11 +6,11 @@ What is true is read off the drawn things, never off a summary: so a clause is r
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from infra.demo.scenes import BAFFLE, BBU, DESCRIPTIONS, ERICSSON, LABEL, WIRE, Scene, Split, sample, seed_of
-from infra.demo.wording import adapter_summary, needs_baffle, summary
+from infra.demo.wording import adapter_summary, summary
 
 UNIT = {BBU: "台", BAFFLE: "块", "光纤": "根", WIRE: "根", "接地排": "条", LABEL: "张"}
 INVENTED = ("尾纤", "RRU设备", "光纤插头", "尾纤套管", "紧固件", "天线", "蓄电池", "电源线", "空调", "线槽")
@@ -148,13 +148,6 @@ def worded(rng: random.Random, said: Said) -> str:
 def _keyed(rng: random.Random, trait: str) -> str:
     key, value = trait.split(":")
     return rng.choice((value, f"{value}的", f"{key}:{value}的", f"{key}为{value}的"))
-
-
-def remarked(ticket: Ticket) -> Iterator[Said]:
-    """What a remark of a photo says; `holds` is not asked of it."""
-    for photo, scene in enumerate(ticket.scenes, 1):
-        if needs_baffle(scene) and not scene.count(BAFFLE):
-            yield Said(BAFFLE, (), 2, "两台BBU之间缺少挡风板", (photo,))
 
 
 Mutation = Callable[[random.Random, Ticket, Said], Said | None]

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.demo.scenes import BAFFLE, BBU, Split, sample, seed_of
+from infra.demo.wording import needs_baffle, summary
 from tasks.records.verdicts import Clause
 from tasks.verdicts.answers import read_reason
 from tasks.verdicts.citations import check_clauses
@@ -314,6 +316,32 @@ def test_mutated_reasons_are_caught_and_right_ones_are_not() -> None:
     assert alarms == []
     assert min(made.values()) >= 400
     assert {kind: f"{caught[kind]} of {made[kind]}" for kind in made if caught[kind] < 0.99 * made[kind]} == {}
+
+
+def test_a_remark_that_says_what_is_missing_bears_out_that_and_no_more() -> None:
+    scenes = [sample(seed_of(Split.TESTS, 4_000_000 + number)) for number in range(600)]
+    missing = [scene for scene in scenes if needs_baffle(scene) and not scene.count(BAFFLE)][:40]
+    others = [scene for scene in scenes if scene.count(BBU) == 2 and scene.count(BAFFLE)][:40]
+    assert len(missing) == len(others) == 40
+    for lacking, other in zip(missing, others, strict=True):
+        photos = {"image_1": summary(lacking), "image_2": summary(other)}
+        for text in (
+            "两台BBU之间缺少挡风板",
+            "两台BBU设备之间没有挡风板",
+            "image_1中缺少挡风板",
+            "需要挡风板但未安装挡风板",
+        ):
+            assert checked(text, ("image_1",), photos).check == "ok"
+        for text, cites in (
+            ("两台BBU之间缺少挡风板", ("image_2",)),
+            ("两台BBU之间缺少挡风板", ("image_1", "image_2")),
+            ("两台BBU之间缺少挡风板", ("全部",)),
+            ("三台BBU之间缺少挡风板", ("image_1",)),
+            ("两台BBU之间缺少尾纤", ("image_1",)),
+            ("两台RRU之间缺少挡风板", ("image_1",)),
+            ("挡风板安装不规范", ("image_1",)),
+        ):
+            assert checked(text, cites, photos).check == "wrong", (text, cites)
 
 
 @examples()
