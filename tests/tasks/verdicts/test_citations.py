@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.demo.scenes import BAFFLE, BBU, Split, sample, seed_of
+from infra.demo.verdicts import SWITCHES, Photo, judge
 from infra.demo.wording import needs_baffle, summary
 from tasks.records.verdicts import Clause
 from tasks.verdicts.answers import read_reason
@@ -316,6 +317,18 @@ def test_mutated_reasons_are_caught_and_right_ones_are_not() -> None:
     assert alarms == []
     assert min(made.values()) >= 400
     assert {kind: f"{caught[kind]} of {made[kind]}" for kind in made if caught[kind] < 0.99 * made[kind]} == {}
+
+
+def test_the_reasons_of_the_demos_own_rules_are_all_right() -> None:
+    for number in range(300):
+        rng = random.Random(number)
+        mission = rng.choice(list(SWITCHES))
+        on = frozenset(switch for switch in SWITCHES[mission] if rng.random() < 0.3)
+        scenes = [sample(seed_of(Split.TESTS, 5_000_000 + number * 6 + place)) for place in range(rng.randint(1, 6))]
+        photos = [Photo.of(scene) for scene in scenes]
+        summaries = {f"image_{place}": photo.text for place, photo in enumerate(photos, 1)}
+        clauses = check_clauses(read_reason(judge(mission, photos, on).reason), summaries)
+        assert [clause for clause in clauses if clause.check != "ok"] == [], summaries
 
 
 def test_a_remark_that_says_what_is_missing_bears_out_that_and_no_more() -> None:

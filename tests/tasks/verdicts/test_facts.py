@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from configs.missions import Check, known_missions
 from infra.demo.photo_plan import THEMES
 from infra.demo.scenes import Split, sample, seed_of
+from infra.demo.verdicts import Photo, judge
 from infra.demo.wording import IRRELEVANT, summary
 from tasks.records.verdicts import FactsReading, Verdict
 from tasks.verdicts.facts import facts
@@ -122,6 +125,20 @@ def test_the_facts_of_drawn_photos_are_those_that_they_were_drawn_for(
     telling = [summary(scene) for scene in scenes if THEMES[theme][0](scene)]
     assert len(telling) >= 20
     assert {reading(mission, text).verdict for text in telling} == {verdict}
+
+
+def test_the_facts_never_contradict_the_demos_own_rules_where_those_can_tell() -> None:
+    agreed = 0
+    for number in range(400):
+        rng = random.Random(number)
+        mission = rng.choice((BAFFLES, GROUNDING))
+        scenes = [sample(seed_of(Split.TESTS, 6_000_000 + number * 6 + place)) for place in range(rng.randint(1, 6))]
+        photos = [Photo.of(scene) for scene in scenes]
+        right, found = judge(mission, photos).verdict, reading(mission, *(photo.text for photo in photos)).verdict
+        if right is not None and found is not None:
+            assert found == right
+            agreed += 1
+    assert agreed >= 200
 
 
 @examples()
