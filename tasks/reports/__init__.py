@@ -1,1 +1,1 @@
-"""What is kept of a run beside its files: history, events, metrics."""
+"""What is kept of a run beside its files: pages, history, events, metrics."""

@@ -41,6 +41,7 @@ LIGHT = [
     "tasks.verdicts.injection",
     "tasks.verdicts.prompts",
     "tasks.assurance.evaluate",
+    "tasks.reports.judgement",
     "tasks.dense.parse",
     "tasks.dense.score",
     "tasks.dense.draw",
