@@ -18,7 +18,7 @@ from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.judging import judge_tickets
 from flows.printing import escape_logs
 from tasks.runs.task import check_manifest
-from tasks.tickets.task import ingest_tickets, load_tickets
+from tasks.tickets.task import ingest_tickets
 
 
 def _run_name() -> str:
@@ -55,4 +55,4 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     }
     if not config.judge.enabled:
         return made
-    return {**made, **judge_tickets(config, load_tickets(config, ingested))}
+    return {**made, **judge_tickets(config, ingested)}

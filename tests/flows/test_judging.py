@@ -17,7 +17,10 @@ from blocks.local_store import LocalStore
 from flows.commands.checks import check_any
 from flows.stage_b import stage_b
 from tasks.engines.protocol import Request
+from tasks.records.jsonl import to_line
+from tasks.records.labels import TicketLabel
 from tasks.records.photos import Group, Label
+from tasks.records.verdicts import Verdict
 from tasks.runs.keys import split_manifest_uri
 from tests.builders import MISSION, make_group
 from tests.demo import Demo
@@ -117,6 +120,36 @@ def test_labels_as_they_are_the_other_way_round_and_none_are_the_same_judgement(
         found.append((summary["judgement_sha256"], {one: files[one] for one in files if one.endswith(".jsonl")}))
     assert found[0] == found[1] == found[2]
     assert len(found[0][1]["selections.jsonl"].splitlines()) == 200
+
+
+def test_labels_measure_the_verdicts_and_a_file_that_is_brought_counts_for_more(
+    judged: Judging, demo: Demo, tmp_path: Path
+) -> None:
+    groups = [
+        group(1, GOOD, SINGLE, label=Label.PASS),
+        group(2, CROOKED, SINGLE, label=Label.PASS),
+        group(3, CROOKED, GOOD),
+    ]
+    summary = judged(groups)
+    assert (summary["accuracy"]["count"], summary["accuracy"]["of"]) == (1, 2)
+    assert summary["review"]["value"] == 0.0
+    brought = tmp_path / "labels.jsonl"
+    right = [TicketLabel(ticket_id=f"QC-000{n}#1", label=Verdict.FAIL, source="import") for n in (2, 3)]
+    brought.write_bytes(b"".join(map(to_line, right)))
+    before = files_of(summary)
+    again = stage_b(
+        manifest=summary["source"],
+        labels=str(brought),
+        model={"base": demo.checkpoint},
+        device="cpu",
+        judge={"uncalibrated": "allow"},
+    )
+    assert (again["accuracy"]["count"], again["accuracy"]["of"]) == (3, 3)
+    after = files_of(again)
+    assert {name for name in before if before[name] != after[name]} == {"metrics.json"}
+    unlabelled = judged([group(5, GOOD), group(6, CROOKED)], store="other")
+    assert "accuracy" not in unlabelled
+    assert json.loads(files_of(unlabelled)["metrics.json"])["truth"]["accuracy_decided"]["value"] is None
 
 
 def test_no_prompt_holds_a_word_of_a_label_a_name_or_an_id(judged: Judging, engine: RuleJudge) -> None:
