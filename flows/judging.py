@@ -2,13 +2,16 @@
 inside.
 
 hold Stage-B's folder -> resolve checkpoint -> ask for candidates -> score -> ask the critic -> select -> publish
--> show -> measure by labels, which nothing before has seen
+-> show
+
+No label is known here.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import get_run_logger
@@ -17,8 +20,6 @@ from prefect.utilities.annotations import opaque
 from configs.stage_b import StageBConfig
 from flows.distribute import infer_all
 from flows.progress_artifact import shown_progress
-from tasks.assurance.records import Metrics, Spent
-from tasks.assurance.task import measure_judgement
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
@@ -30,11 +31,9 @@ from tasks.runs.keys import stage_b_folder
 from tasks.runs.report import throughput
 from tasks.runs.shards import Receipt
 from tasks.runs.task import Held, end_forced_run, holding
-from tasks.tickets.ingest import Ingested
 from tasks.tickets.read import Tickets
-from tasks.tickets.task import load_tickets
 from tasks.verdicts.judgement import score_items, to_ask
-from tasks.verdicts.kind import candidate_items, candidates_of
+from tasks.verdicts.kind import Candidates, candidate_items, candidates_of
 from tasks.verdicts.opinions import opinion_items, opinions_of
 from tasks.verdicts.publish import Judgement, PublishedJudgement
 from tasks.verdicts.scoring import Scored, scores_of
@@ -62,15 +61,39 @@ class Asking:
         self.reused += plan.reused
 
 
-def judge_tickets(config: StageBConfig, ingested: Ingested) -> dict[str, Any]:
-    """Judge the tickets that were made, publish the judgement, and measure it by what labels there are.
+@dataclass(frozen=True)
+class Judged:
+    """A judgement in the store, what it says, and what it cost: questions asked in this run, by the kind's name, and
+    taken over from earlier runs; seconds."""
 
-    Returns judgement (URI of its manifest), judgement_sha256, fresh, decisions by their names, unjudged, candidates
-    and asked (how many of them in this run), reused (questions of any kind), seconds; review (share of tickets), and,
-    where there are labels, accuracy (of automatic verdicts) and false_pass: each with its counts and interval.
-    """
+    published: PublishedJudgement
+    judgement: Judgement
+    receipts: dict[str, list[Receipt]]
+    reused: int
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """judgement (URI of its manifest), judgement_sha256, fresh, decisions by their names, unjudged, candidates and
+        asked (how many of them in this run), reused (questions of any kind), seconds."""
+        manifest = self.published.manifest
+        asked, rate = throughput(self.receipts[Candidates.name])
+        return {
+            "judgement": self.published.uri,
+            "judgement_sha256": self.published.sha256,
+            "fresh": self.published.fresh,
+            "decisions": {decision.value: manifest.decisions[decision] for decision in Decision},
+            "unjudged": manifest.unjudged,
+            "candidates": len(self.judgement.trajectories),
+            "asked": asked,
+            "candidates_per_second": round(rate, 2),
+            "reused": self.reused,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
+    """Judge these tickets and publish the judgement. Raises what its steps raise."""
     began = time.monotonic()
-    told: Tickets = load_tickets(config, ingested)
     folder = stage_b_folder(config.mission)
     if config.engine.kind == "endpoint":
         check_server(config.engine.endpoint)
@@ -117,34 +140,4 @@ def judge_tickets(config: StageBConfig, ingested: Ingested) -> dict[str, Any]:
     if config.force:
         for one in (kind, scoring, critic):
             end_forced_run(config.store, config.s3, folder, one.identity.digest)
-    asked, rate = throughput(asking.receipts[kind.name])
-    spent = Spent(
-        asked=sum(throughput(receipts)[0] for receipts in asking.receipts.values()),
-        reused=asking.reused,
-        completion_tokens=sum(one.completion_tokens for receipts in asking.receipts.values() for one in receipts),
-        seconds=round(seconds, 2),
-    )
-    metrics: Metrics = measure_judgement(config, ingested, published, opaque(judgement), spent)
-    return {
-        "judgement": published.uri,
-        "judgement_sha256": published.sha256,
-        "fresh": published.fresh,
-        "decisions": {decision.value: published.manifest.decisions[decision] for decision in Decision},
-        "unjudged": published.manifest.unjudged,
-        "candidates": len(judgement.trajectories),
-        "asked": asked,
-        "candidates_per_second": round(rate, 2),
-        "reused": asking.reused,
-        "seconds": round(seconds, 2),
-        **_told(metrics),
-    }
-
-
-def _told(metrics: Metrics) -> dict[str, Any]:
-    """The rates that everybody asks for; one without a value is left out."""
-    rates = {
-        "review": metrics.tickets.review,
-        "accuracy": metrics.truth.accuracy_decided,
-        "false_pass": metrics.truth.false_pass,
-    }
-    return {name: rate.model_dump(mode="json") for name, rate in rates.items() if rate.value is not None}
+    return Judged(published, judgement, asking.receipts, asking.reused, seconds)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from tasks.records.escaping import EscapingFormatter, EscapingStream, escaped
 
@@ -43,7 +43,7 @@ def print_json(value: Any) -> None:
 @contextmanager
 def escaped_stderr() -> Iterator[None]:
     """What others write to stderr in the block, such as argparse of wrong flags."""
-    with redirect_stderr(EscapingStream(sys.stderr)):  # type: ignore[type-var]
+    with redirect_stderr(cast("TextIO", EscapingStream(sys.stderr))):
         yield
 
 

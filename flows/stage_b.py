@@ -1,6 +1,6 @@
 """Stage-B: a published Stage-A run in, tickets and verdicts out. Knows the order of the steps, not their inside.
 
-check manifest -> ingest tickets -> judge them, unless tickets are all that is wanted
+check manifest -> ingest tickets -> judge them, unless tickets are all that is wanted -> measure by labels
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from prefect.utilities.annotations import opaque
+
 from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
@@ -17,8 +19,10 @@ from configs.stage_b import StageBConfig
 from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.judging import judge_tickets
 from flows.printing import escape_logs
+from tasks.assurance.records import Metrics, Spent
+from tasks.reports.task import measure_judgement
 from tasks.runs.task import check_manifest
-from tasks.tickets.task import ingest_tickets
+from tasks.tickets.task import ingest_tickets, load_tickets
 
 
 def _run_name() -> str:
@@ -37,7 +41,7 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
         handed_by: Id of the Stage-A flow run that handed the manifest over.
 
     Returns:
-        manifest (URI of that of the tickets), sha256, tickets and source; of a run that judges what `judge_tickets`
+        manifest (URI of that of the tickets), sha256, tickets and source; of a run that judges what `Judged.summary`
         says too.
     """
     escape_logs()
@@ -55,4 +59,25 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     }
     if not config.judge.enabled:
         return made
-    return {**made, **judge_tickets(config, ingested)}
+    judged = judge_tickets(config, load_tickets(config, ingested))
+    receipts = [receipt for some in judged.receipts.values() for receipt in some]
+    spent = Spent(
+        asked=sum(receipt.inferred for receipt in receipts),
+        reused=judged.reused,
+        completion_tokens=sum(receipt.completion_tokens for receipt in receipts),
+        seconds=round(judged.seconds, 2),
+    )
+    metrics: Metrics = measure_judgement(
+        config.store, config.s3, ingested, config.labels, judged.published, opaque(judged.judgement), spent
+    )
+    return {**made, **judged.summary(), **_rates(metrics)}
+
+
+def _rates(metrics: Metrics) -> dict[str, Any]:
+    """The rates that everybody asks for; one without a value is left out."""
+    rates = {
+        "review": metrics.tickets.review,
+        "accuracy": metrics.truth.accuracy_decided,
+        "false_pass": metrics.truth.false_pass,
+    }
+    return {name: rate.model_dump(mode="json") for name, rate in rates.items() if rate.value is not None}

@@ -16,12 +16,22 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from blocks.embedded_server import has_shared_server
+from blocks.stores import open_store
+from configs.stores import S3Options
+from tasks.assurance.evaluate import evaluate
+from tasks.assurance.records import Metrics, Spent
 from tasks.common.retry import RETRIED
+from tasks.records.jsonl import to_line
 from tasks.reports.history import RunFigures, figures, history_markdown, history_rows, read_history
+from tasks.reports.judgement import judgement_page
+from tasks.runs.keys import METRICS, REPORT
 from tasks.runs.publish import Published
 from tasks.runs.report import safe
 from tasks.runs.shards import Receipt
 from tasks.runs.task import mission_slug, shown_if_possible
+from tasks.tickets.ingest import Ingested
+from tasks.tickets.labels import read_labels
+from tasks.verdicts.publish import Judgement, PublishedJudgement
 
 PUBLISHED = "fieldcheck.stage-a.published"
 """Event of every published run; its resource is the mission, the manifest is related."""
@@ -79,3 +89,22 @@ def _tell(mission: str, published: Published, this: RunFigures, alert_above: flo
     if this.quarantined_share > alert_above:
         get_run_logger().warning("%.1f %% of the groups are in quarantine", 100 * this.quarantined_share)
         emit_event(MUCH_QUARANTINED, resource, related=[manifest], payload=payload)
+
+
+@task(name="measure-judgement", cache_policy=NO_CACHE, **RETRIED)
+def measure_judgement(
+    store: str, s3: S3Options, ingested: Ingested, brought: str | None, published: PublishedJudgement, judgement: Judgement, spent: Spent
+) -> Metrics:
+    """Measure a judgement by the labels of the folders, and of a file that is `brought`, and write `metrics.json` and `report.html` beside it: labels come later too, so they are
+    none of the run's own files. Raises RecordError or StoreError."""
+    kept = open_store(store, s3)
+    labels = read_labels(kept, ingested.key, ingested.sha256, brought)
+    found = evaluate(
+        published.manifest, judgement.selections, judgement.trajectories, labels, judgement.unjudged, spent
+    )
+    folder = published.key.rpartition("/")[0]
+    kept.write(f"{folder}/{METRICS}", to_line(found))
+    page = judgement_page(published.manifest, judgement.tickets, judgement.selections, judgement.unjudged, found)
+    kept.write(f"{folder}/{REPORT}", page.encode())
+    get_run_logger().info("%d labels for %d tickets", len(labels), found.tickets.tickets)
+    return found
