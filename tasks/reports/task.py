@@ -93,10 +93,19 @@ def _tell(mission: str, published: Published, this: RunFigures, alert_above: flo
 
 @task(name="measure-judgement", cache_policy=NO_CACHE, **RETRIED)
 def measure_judgement(
-    store: str, s3: S3Options, ingested: Ingested, brought: str | None, published: PublishedJudgement, judgement: Judgement, spent: Spent
+    store: str,
+    s3: S3Options,
+    ingested: Ingested,
+    brought: str | None,
+    published: PublishedJudgement,
+    judgement: Judgement,
+    spent: Spent,
 ) -> Metrics:
-    """Measure a judgement by the labels of the folders, and of a file that is `brought`, and write `metrics.json` and `report.html` beside it: labels come later too, so they are
-    none of the run's own files. Raises RecordError or StoreError."""
+    """Measure a judgement by the labels of the folders, and of a file that is `brought`; write `metrics.json` and
+    `report.html` beside it: labels come later too, so they are none of the run's own files.
+
+    Raises RecordError or StoreError.
+    """
     kept = open_store(store, s3)
     labels = read_labels(kept, ingested.key, ingested.sha256, brought)
     found = evaluate(

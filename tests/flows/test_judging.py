@@ -146,7 +146,7 @@ def test_labels_measure_the_verdicts_and_a_file_that_is_brought_counts_for_more(
     )
     assert (again["accuracy"]["count"], again["accuracy"]["of"]) == (3, 3)
     after = files_of(again)
-    assert {name for name in before if before[name] != after[name]} == {"metrics.json"}
+    assert {name for name in before if before[name] != after[name]} == {"metrics.json", "report.html"}
     unlabelled = judged([group(5, GOOD), group(6, CROOKED)], store="other")
     assert "accuracy" not in unlabelled
     assert json.loads(files_of(unlabelled)["metrics.json"])["truth"]["accuracy_decided"]["value"] is None
