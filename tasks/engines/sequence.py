@@ -4,7 +4,7 @@
        ^                                   |
        +------ the batch did not fit ------+
 
-A request that is scored has an answer that is given: its tokens are fed one by one, and their log-probabilities added.
+A request that is scored is never one: it has no batch, and no step.
 """
 
 from __future__ import annotations
@@ -39,24 +39,20 @@ class Status(Enum):
 class Sequence:
     """A request that is ready for the device, the tokens of its answer so far, and how the answer ended.
 
-    `shown` and `patches` are of its photo, if it has one. `given` are the tokens of an answer that is scored, and not
-    written; `log_prob` is then the sum of theirs. `asked_again` tells that a request with the same question is to come:
-    what was read of the question is kept for it.
+    `shown` and `patches` are of its photo, if it has one. `asked_again` tells that a request with the same question is
+    to come: what was read of the question is kept for it.
     """
 
     request: Request
     prompt: PromptIds
     shown: Shown | None = None
     patches: Patches | None = None
-    given: tuple[int, ...] = ()
     stops: StopStrings | None = None
     asked_again: bool = False
     status: Status = Status.WAITING
     output: list[int] = field(default_factory=list)
     finish_reason: FinishReason | None = None
-    log_prob: torch.Tensor | None = None
     noise: torch.Generator | None = None
-    fed: int = 0
 
     @property
     def visual_tokens(self) -> int:
@@ -71,7 +67,7 @@ class Sequence:
     @property
     def most(self) -> int:
         """Tokens that its answer has at most."""
-        return len(self.given) or self.request.decoding.max_new_tokens
+        return self.request.decoding.max_new_tokens
 
     @property
     def question(self) -> Hashable:
@@ -92,26 +88,17 @@ class Sequence:
         """It is given a slot. Its noise begins anew, so that a second start draws the same tokens."""
         self.status = Status.RUNNING
         decoding = self.request.decoding
-        self.noise = noise_of(self.request.noise, decoding) if decoding.temperature > 0 and not self.given else None
+        self.noise = noise_of(self.request.noise, decoding) if decoding.temperature > 0 else None
 
     def restart(self) -> None:
         """It lost its slot: everything that was written is forgotten."""
         self.status, self.noise, self.finish_reason = Status.WAITING, None, None
-        self.log_prob, self.fed = None, 0
         self.output.clear()
-
-    def feed(self, log_prob: torch.Tensor) -> None:
-        """The next of the given tokens is fed; `log_prob` is that token's, a scalar on the device."""
-        self.log_prob = log_prob if self.log_prob is None else self.log_prob + log_prob
-        self.fed += 1
 
     def append(self, token: int, ends: Set[int]) -> bool:
         """The next token of its answer. Whether it was the last. `ends` are the tokens that end one, and part of it."""
         self.output.append(token)
-        if self.given:
-            if len(self.output) == len(self.given):
-                self.finish("stop")
-        elif token in ends or (self.stops is not None and self.stops.found(self.output)):
+        if token in ends or (self.stops is not None and self.stops.found(self.output)):
             self.finish("stop")
         elif len(self.output) >= self.most:
             self.finish("length")

@@ -16,13 +16,12 @@ from configs.parts import EngineConfig, InputConfig, ModelConfig
 from tasks.engines.answers import Pieces, StopStrings, before_stop, completion, read_answer
 from tasks.engines.continuous_batching import ContinuousBatching, Source
 from tasks.engines.loading import end_tokens, load_model, load_processor, longest_request, pick_device
-from tasks.engines.photos import Bounds, Scaler, patchify
-from tasks.engines.preparing import Preparer
+from tasks.engines.photos import Bounds, Patches, Scaler, patchify
+from tasks.engines.preparing import Preparer, Ready
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Failure, Request, Result, Results, Scores
 from tasks.engines.qwen.generator import Generator
 from tasks.engines.qwen.vision import Normalisation
-from tasks.engines.scoring import join_scores, split_scores
 from tasks.engines.sequence import Sequence
 from tasks.engines.static_batches import device_errors
 
@@ -68,10 +67,12 @@ class TransformersEngine:
 
     def generate(self, requests: Iterable[Request]) -> Results:
         """See `Engine.generate`. Requests share a batch if their prompts begin with the same tokens, up to the photo or
-        to the end of what they share."""
-        for shared, some in groupby(split_scores(requests), key=lambda request: self._prompts.encode(request).shared):
-            finished = self._batching.results(some, partial(self._run, shared))
-            yield from join_scores(map(self._result, finished))
+        to the end of what they share. Scores have no batch mates: in company their last digits would be others."""
+        for (shared, is_scored), some in groupby(requests, key=self._kind):
+            if is_scored:
+                yield from map(self._score, some)
+            else:
+                yield from map(self._result, self._batching.results(some, partial(self._run, shared)))
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
         """See `Engine.stream`."""
@@ -101,16 +102,29 @@ class TransformersEngine:
         if isinstance(ready, Failure):
             return ready
         stop = request.decoding.stop
-        sequence = Sequence(
+        return Sequence(
             request,
             self._prompts.encode(request),
             ready.shown,
-            None if ready.shown is None else patchify(ready.shown.picture, self._patch, self._merge),
+            self._patches(ready),
             stops=StopStrings(self._tokenizer, stop) if stop else None,
         )
-        if request.continuations:
-            sequence.prompt, sequence.given = self._prompts.answered(request, *request.continuations)
-        return sequence
+
+    def _patches(self, ready: Ready) -> Patches | None:
+        return None if ready.shown is None else patchify(ready.shown.picture, self._patch, self._merge)
+
+    def _kind(self, request: Request) -> tuple[tuple[int, ...], bool]:
+        """What requests have in common that are answered together."""
+        return self._prompts.encode(request).shared, bool(request.continuations)
+
+    def _score(self, request: Request) -> Scores | Failure:
+        ready = self._preparer.prepare(request)
+        if isinstance(ready, Failure):
+            return ready
+        answers = [self._prompts.answered(request, text) for text in request.continuations]
+        with device_errors(self._device, lambda: [ready]):
+            log_probs = self._generator.score(answers, self._patches(ready))
+        return Scores(request.id, tuple(log_probs), tuple(len(given) for _, given in answers), ready.tokens)
 
     def _run(self, shared: tuple[int, ...], source: Source) -> Iterator[Sequence]:
         """The sequences from `source` as they finish, all with this beginning."""
@@ -133,8 +147,6 @@ class TransformersEngine:
     def _result(self, finished: Sequence | Failure) -> Result:
         if isinstance(finished, Failure):
             return finished
-        if finished.log_prob is not None:
-            return Scores(finished.request.id, (float(finished.log_prob),), (len(finished.given),), finished.tokens)
         answer = read_answer(self._tokenizer, finished.output, self._ends)
         answer = before_stop(answer, finished.request.decoding.stop)
         return completion(finished.request.id, answer, finished.tokens, finished.shown)

@@ -6,7 +6,7 @@ Answers differ in length: a sequence that has finished leaves the batch, and the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from itertools import groupby
@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.engines.photos import Patches
+from tasks.engines.prompting import PromptIds
 from tasks.engines.qwen.decode_steps import DecodeSteps
-from tasks.engines.qwen.kv_slots import KV, KVSlots, Question, read_shared
+from tasks.engines.qwen.kv_slots import KV, KVSlots, Question, attend_after, read_shared
 from tasks.engines.qwen.language import Language
 from tasks.engines.qwen.output_layer import OutputLayer
 from tasks.engines.qwen.rotary import Cells, next_position, positions_of
@@ -32,6 +34,9 @@ _PREFILL = 8192
 
 _SHARED = 4
 """Shared beginnings whose keys and values are kept: a mission's own, those of its retries, one more."""
+
+GivenAnswer = tuple[PromptIds, tuple[int, ...]]
+"""A prompt, and the tokens of an answer to it."""
 
 OnToken = Callable[[int], None]
 """Is told each token of an answer as it comes."""
@@ -130,6 +135,32 @@ class Generator:
                 if running and running <= (1 - LEAVING) * len(rows):
                     rows = _compact(steps.slots, rows)
 
+    @torch.inference_mode()
+    def score(self, answers: list[GivenAnswer], patches: Patches | None = None) -> list[float]:
+        """How likely each of these answers is: the sum of its tokens' natural log-probabilities.
+
+        They are answers to one question, about the photo of these patches if there is one, and are read in one pass by
+        themselves. In a batch the last digits of a sum depend on how many rows there are: a score would hang on who
+        else was asked, and on where a killed run went on.
+        """
+        cells, device = self._grid(patches), self.language.device
+        shared = self._read_shared(answers[0][0].shared)
+        texts = [[*prompt.own, *given[:-1]] for prompt, given in answers]  # nothing follows the last one
+        longest = max(map(len, texts))
+        embeds, deep = self.language.embed(_padded(texts, longest, device)), ()
+        if patches is not None:
+            features = torch.stack(self._tower([patches]), 1).expand(-1, len(texts), -1, -1)
+            embeds, deep = torch.cat([features[0], embeds], 1), tuple(features[1:])
+        positions = positions_of(shared[0][0].shape[2], cells, longest).to(device)[:, None].expand(-1, len(texts), -1)
+        counts = [len(given) for _, given in answers]
+        before = cells[0] * cells[1] - 1
+        places = [before + len(prompt.own) + place for prompt, given in answers for place in range(len(given))]
+        rows = torch.arange(len(texts)).repeat_interleave(torch.tensor(counts)).to(device)
+        at = torch.tensor(places, device=device)
+        states = self.language(embeds, positions, attend_after(shared), deep, lambda states: states[rows, at])
+        tokens = torch.tensor([token for _, given in answers for token in given], device=device)
+        return [float(part.sum()) for part in self._output_layer.log_probs(states, tokens).split(counts)]
+
     @contextmanager
     def _slots(self, shared: tuple[int, ...]) -> Iterator[DecodeSteps]:
         """Steps of empty slots after this beginning. What a run that was broken off had taken is given back."""
@@ -198,8 +229,7 @@ class Generator:
         cells, device = self._cells(batch[0]), self.language.device
         lengths = [len(one.prompt.own) for one in batch]
         longest = max(lengths)
-        ids = [[*one.prompt.own, *[0] * (longest - len(one.prompt.own))] for one in batch]
-        embeds, deep = self.language.embed(torch.tensor(ids, device=device)), ()
+        embeds, deep = self.language.embed(_padded([one.prompt.own for one in batch], longest, device)), ()
         if cells[0]:
             features = torch.stack(self._tower([one.patches for one in batch if one.patches]), 1)
             embeds, deep = torch.cat([features[0], embeds], 1), tuple(features[1:])
@@ -217,14 +247,14 @@ class Generator:
     def _step(self, steps: DecodeSteps, rows: list[Sequence]) -> Tensor:
         """The next token of each row."""
         output = steps()
-        if not any(one.is_sampled or one.given for one in rows):
+        if not any(one.is_sampled for one in rows):
             return output.tokens
         tokens = self._choose(output.states, rows, output.tokens)
         steps.slots.tokens[: len(rows)] = tokens
         return tokens
 
     def _choose(self, states: Tensor, rows: list[Sequence], likeliest: Tensor | None = None) -> Tensor:
-        """The next token after each state: the likeliest, one that is drawn, or one that is given."""
+        """The next token after each state: the likeliest, or one that is drawn."""
         tokens = self._output_layer.likeliest(states) if likeliest is None else likeliest
         places = [place for place, one in enumerate(rows) if one.is_sampled]
         if places:
@@ -234,22 +264,24 @@ class Generator:
                 for place, row in zip(places, logits, strict=True)
             ]
             tokens[places] = torch.stack(drawn)
-        places = [place for place, one in enumerate(rows) if one.fed < len(one.given)]
-        if places:
-            given = torch.tensor([rows[place].given[rows[place].fed] for place in places], device=tokens.device)
-            tokens[places] = given
-            for place, log_prob in zip(places, self._output_layer.log_probs(states[places], given), strict=True):
-                rows[place].feed(log_prob)
         return tokens
 
     def _cells(self, one: Sequence) -> Cells:
-        if one.patches is None:
+        return self._grid(one.patches)
+
+    def _grid(self, patches: Patches | None) -> Cells:
+        if patches is None:
             return 0, 0
-        rows, columns = one.patches.grid
+        rows, columns = patches.grid
         return rows // self._merge, columns // self._merge
 
     def _next_position(self, one: Sequence) -> int:
         return next_position(len(one.prompt.shared), self._cells(one), len(one.prompt.own))
+
+
+def _padded(texts: Iterable[Collection[int]], longest: int, device: torch.device) -> Tensor:
+    """Ids of texts, padded behind to so many."""
+    return torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in texts], device=device)
 
 
 def _compact(slots: KVSlots, rows: list[Sequence]) -> list[Sequence]:
