@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from prefect import get_run_logger
 from prefect.utilities.annotations import opaque
 
 from configs.stage_b import StageBConfig
@@ -24,7 +23,6 @@ from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
 from tasks.ledger.ledger import Ledger
-from tasks.records.errors import NoScores
 from tasks.records.verdicts import Decision
 from tasks.records.work import WorkItem
 from tasks.runs.keys import stage_b_folder
@@ -114,11 +112,8 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
         scoring = scores_of(config, checkpoint)
         scores = None
         if config.judge.scoring == "logprobs":
-            try:
-                asking.ask(scoring, scored, lambda: score_items(scoring.identity, rollouts.values(), config.judge))
-                scores = scoring.identity, scored.works
-            except NoScores as error:
-                get_run_logger().warning("%s", error)
+            asking.ask(scoring, scored, lambda: score_items(scoring.identity, rollouts.values(), config.judge))
+            scores = scoring.identity, scored.works
 
         critic = opinions_of(config, checkpoint)
         if config.judge.critic:

@@ -94,7 +94,7 @@ def _ticket(config: JudgeGroupConfig) -> Ticket:
 def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> dict[str, Any]:
     from tasks.records.errors import NoScores
     from tasks.verdicts.identity import judge_key, judge_of
-    from tasks.verdicts.judgement import Inquiry, gives_scores, score_items, select_all, to_ask
+    from tasks.verdicts.judgement import Inquiry, score_items, select_all, to_ask, why_no_scores
     from tasks.verdicts.kind import candidate_items, candidates_of
     from tasks.verdicts.opinions import opinion_items, opinions_of
     from tasks.verdicts.rollout import rollout_of
@@ -102,7 +102,7 @@ def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> 
 
     settings, rollouts = config.judge, {}
     candidates, scoring, critic = (make(config, checkpoint) for make in (candidates_of, scores_of, opinions_of))
-    scored = False
+    scored = settings.scoring == "logprobs"
     if evidence := list(to_ask([ticket])):
         print_piece(f"{candidates.prompt.user}{evidence[0].text()}\n")
         answers = Answers(config, checkpoint)
@@ -110,12 +110,15 @@ def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> 
         rollout = rollout_of(ticket, settings, candidates.identity, answers.outcome)
         rollouts[ticket.ticket_id] = rollout
         _show(rollout)
-        if settings.scoring == "logprobs":
+        if scored:
             try:
                 answers.ask(scoring, score_items(scoring.identity, [rollout], settings))
+                lacking = why_no_scores(scoring.identity, [rollout], settings, answers.outcome)
             except NoScores as error:
-                progress_line(str(error))
-            scored = gives_scores(scoring.identity, [rollout], settings, answers.outcome)
+                lacking = str(error)
+            if lacking is not None:
+                progress_line(f"the score is a share of the votes: {lacking}")
+                scored = False
         if settings.critic and rollout.answer is not None:
             answers.ask(critic, opinion_items(critic.identity, [(rollout.evidence, rollout.answer)]), stream=True)
         inquiry = Inquiry(

@@ -68,14 +68,18 @@ def score_items(identity: Identity, rollouts: Iterable[Rollout], judge: JudgeCon
                 yield score_item(identity, rollout.evidence, places)
 
 
-def gives_scores(identity: Identity, rollouts: Iterable[Rollout], judge: JudgeConfig, outcome_of: OutcomeOf) -> bool:
-    """Whether the engine gave log-probabilities: all scores of a run are of one kind, so one that is missing counts for
-    all. A prompt that is too long says nothing of the engine."""
+def why_no_scores(
+    identity: Identity, rollouts: Iterable[Rollout], judge: JudgeConfig, outcome_of: OutcomeOf
+) -> str | None:
+    """What was said of the first score that the engine did not give, None if it gave all: all scores of a run are of
+    one kind, so one that is missing counts for all. A prompt that is too long says nothing of the engine."""
     for item in score_items(identity, rollouts, judge):
         outcome = outcome_of(item.work_key)
-        if outcome is None or (not outcome.ok and outcome.reason is not Reason.PROMPT_TOO_LONG):
-            return False
-    return True
+        if outcome is None:
+            return f"{item.about.key} was not scored"
+        if not outcome.ok and outcome.reason is not Reason.PROMPT_TOO_LONG:
+            return outcome.detail or str(outcome.reason)
+    return None
 
 
 def gates_of(judge: JudgeConfig) -> Gates:

@@ -21,7 +21,7 @@ from tasks.runs.report import safe
 from tasks.runs.task import Held, mission_slug, shown_if_possible
 from tasks.verdicts.evidence import Evidence, evidence_of
 from tasks.verdicts.identity import judge_key, judge_of
-from tasks.verdicts.judgement import Inquiry, gives_scores, select_all
+from tasks.verdicts.judgement import Inquiry, select_all, why_no_scores
 from tasks.verdicts.kind import guidance_for
 from tasks.verdicts.publish import Judgement, PublishedJudgement, publish
 from tasks.verdicts.report import markdown
@@ -58,15 +58,17 @@ def select_verdicts(
     opinions: tuple[Identity, Works] | None,
 ) -> Judgement:
     """What becomes of each ticket, and all that the judgement is. Raises Unaccounted."""
-    given = scores is not None and gives_scores(scores[0], rollouts.values(), config.judge, scores[1].outcome)
-    if config.judge.scoring == "logprobs" and not given:
-        get_run_logger().warning("the engine gives no log-probabilities: scores are shares of the votes")
+    if scores is not None:
+        lacking = why_no_scores(scores[0], rollouts.values(), config.judge, scores[1].outcome)
+        if lacking is not None:
+            get_run_logger().warning("scores are shares of the votes, for the engine gives no others: %s", lacking)
+            scores = None
     inquiry = Inquiry(
-        scores=(scores[0], scores[1].outcome) if scores is not None and given else None,
+        scores=None if scores is None else (scores[0], scores[1].outcome),
         opinions=None if opinions is None else (opinions[0], opinions[1].outcome),
     )
     mission = known_missions().get(config.mission)
-    judge = judge_of(config, checkpoint, mission, "logprobs" if given else "votes")
+    judge = judge_of(config, checkpoint, mission, "votes" if scores is None else "logprobs")
     checks = mission.checks if mission else ()
     selections = tuple(select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks))
     once = {one.evidence.digest: one for one in rollouts.values()}

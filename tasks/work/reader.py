@@ -10,7 +10,7 @@ from functools import partial
 
 from blocks.errors import ObjectMissing, StoreDenied
 from tasks.engines.protocol import Engine, Failure, Request, Result, Results, longest_first
-from tasks.records.errors import EngineError, PhotoError
+from tasks.records.errors import EngineError, NoScores, PhotoError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import Photo
 from tasks.records.reasons import REDECODED, Reason
@@ -70,8 +70,9 @@ class ShardReader:
 
         `on_item` is called once an item, when its outcome is final. An item whose photo cannot be read or is not what
         was verified, that the engine has no answer for, or that has no good answer at the end of the retry ladder, has
-        an outcome with a reason. Raises EngineError, and StoreError when the store itself fails; what was started is
-        then forgotten, and `interrupted` holds what was final all the same, by work key.
+        an outcome with a reason; so has every one that is scored where the engine gives no scores. Raises EngineError,
+        and StoreError when the store itself fails; what was started is then forgotten, and `interrupted` holds what was
+        final all the same, by work key.
         """
         if not self._started or self._started[0].shard.key != shard.key:
             self.close()
@@ -85,7 +86,10 @@ class ShardReader:
                 told = len(part.outcomes)
                 if told == part.items:
                     break
-                self._take(self._next())
+                try:
+                    self._take(self._next())
+                except NoScores as error:
+                    self._without_scores(error)
         except BaseException:
             self.interrupted = {
                 item.work_key: (item, started.outcomes[item.work_key])
@@ -126,6 +130,13 @@ class ShardReader:
                 return result
             self._results = self.engine.generate(self._feed())
         raise EngineError(f"engine {self.engine.name} left {len(self._open)} questions without an answer")
+
+    def _without_scores(self, error: NoScores) -> None:
+        """No task fails for what an engine never has: the run goes on, on this machine or another."""
+        self._waiting.clear()
+        self._again.clear()
+        for work_key in list(self._open):
+            self._take(Failure(work_key, PhotoError(Reason.NO_SCORES, str(error))))
 
     def _feed(self) -> Iterator[Request]:
         """What the engine is asked, drawn as it has room."""

@@ -22,6 +22,7 @@ from tasks.ledger.works import Works
 from tasks.records.errors import EngineError, FieldcheckError
 from tasks.records.outcomes import Outcome
 from tasks.records.photos import on_one_line
+from tasks.records.reasons import Reason
 from tasks.records.work import Shard, WorkItem
 from tasks.runs.shards import Receipt, read_shard, write_shard
 from tasks.work.device import DeviceShards
@@ -138,7 +139,8 @@ def _infer(
     reader = shards.reader(engine, kind, read)
     outcomes = reader.outcomes(shard, attempt.advance)
     seconds = time.monotonic() - loaded
-    bad = [outcome for outcome in outcomes if not outcome.ok]
+    # What has no scores is told once, by the run that has none then.
+    bad = [outcome for outcome in outcomes if not outcome.ok and outcome.reason is not Reason.NO_SCORES]
     places = {item.work_key: on_one_line(item.about.key) for item in shard.items}
     for outcome in bad[:_LOGGED]:
         log.warning(

@@ -6,7 +6,8 @@ The engine here judges by a rule, at once; with the demo's judge see `tests/faul
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 
 from blocks.local_store import LocalStore
+from configs.stage_b import StageBConfig
 from flows.commands.checks import check_any
 from flows.stage_b import stage_b
-from tasks.engines.protocol import Request
+from tasks.engines.protocol import Failure, Request, Results
+from tasks.records.errors import NoScores, PhotoError
 from tasks.records.jsonl import to_line
 from tasks.records.labels import TicketLabel
 from tasks.records.photos import Group, Label
+from tasks.records.reasons import Reason
 from tasks.records.verdicts import Verdict
 from tasks.runs.keys import split_manifest_uri
 from tests.builders import MISSION, make_group
@@ -261,6 +265,52 @@ def test_a_verdict_that_the_cited_photos_do_not_decide_is_for_a_person(judged: J
     )
     (selection,) = lines_of(judged([group(1, CROOKED, CROOKED + "，光模块×1", SINGLE)]))
     assert "reason_not_decisive" in selection["review_reasons"]
+
+
+class Unscored(RuleJudge):
+    """A judge that gives no scores: it raises, or fails for each question."""
+
+    raises = True
+
+    def generate(self, requests: Iterable[Request]) -> Results:
+        """One result a request."""
+        for request in requests:
+            if not request.continuations:
+                yield from super().generate([request])
+            elif self.raises:
+                raise NoScores("table gives no log-probabilities")
+            else:
+                yield Failure(request.id, PhotoError(Reason.NO_SCORES, "not among the likeliest"))
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("devices", [(), ("cpu:0", "cpu:1")])
+def test_an_engine_without_scores_judges_by_votes_and_says_so_once(
+    raises: bool,
+    devices: tuple[str, ...],
+    demo: Demo,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    judge = Unscored()
+    judge.raises = raises
+    monkeypatch.setattr("tasks.work.task.open_engine", lambda spec: judge)
+    published = publish_drawn(LocalStore(tmp_path), [group(1, GOOD, SINGLE), group(2, SINGLE, CROOKED)])
+    monkeypatch.setattr(StageBConfig, "fleet", property(lambda config: devices or ("cpu",)))
+    told = {"model": {"base": demo.checkpoint}, "device": "cpu", "judge": {"uncalibrated": "allow"}, "shard_photos": 2}
+    summary = stage_b(manifest=published.uri, **told)
+    manifest = json.loads(Path(summary["judgement"]).read_text(encoding="utf-8"))
+    assert manifest["judge"]["scoring"] == "votes"
+    assert [(one["decision"], one["score"], one["p_pass"]) for one in lines_of(summary)] == [
+        ("通过", 1.0, None),
+        ("不通过", 1.0, None),
+    ]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1, warnings
+    assert warnings[0].startswith("scores are shares of the votes, for the engine gives no others: ")
+    # What a server's operator may have changed is asked for again, and nothing else is.
+    assert stage_b(manifest=published.uri, **told)["fresh"] is False
 
 
 def first_crooked(user: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from blocks.errors import ObjectMissing, StoreDenied, StoreUnavailable
 from configs.parts import GenerationConfig, LadderConfig
 from tasks.engines.protocol import Completion, Failure, Request, Results
-from tasks.records.errors import EngineError, PhotoError
+from tasks.records.errors import EngineError, NoScores, PhotoError
 from tasks.records.outcomes import Answered, Failed, Outcome, lasts
 from tasks.records.reasons import Reason
 from tasks.records.work import Shard, WorkItem
@@ -381,3 +381,28 @@ def test_an_answer_that_repeats_itself_climbs_the_ladder() -> None:
     assert outcomes[second.work_key].reason is Reason.ANSWER_REPEATS
     assert len(engine.asked(second.work_key)) == 4
     assert lasts(outcomes[second.work_key])
+
+
+def test_an_engine_without_scores_has_none_for_any_question_and_ends_no_shard() -> None:
+    """Nor does it for the questions of a shard that was begun ahead."""
+    work = items(6)
+    shards = [make_shard(work[:3]), make_shard(work[3:])]
+    following = deque(shards[1:])
+
+    class Mute(TableEngine):
+        def generate(self, requests: Iterable[Request]) -> Results:
+            self.calls.append(list(requests))
+            raise NoScores("it gives none")
+            yield
+
+    engine = Mute({})
+    reader = ShardReader(
+        engine, KIND, lambda key: key.encode(), lambda ahead: following.popleft() if following else None
+    )
+    outcomes = [outcome for shard in shards for outcome in reader.outcomes(shard)]
+    assert len(engine.calls) == 1
+    assert len(outcomes) == 6
+    for outcome in outcomes:
+        assert isinstance(outcome, Failed)
+        assert (outcome.reason, outcome.detail) == (Reason.NO_SCORES, "it gives none")
+        assert not lasts(outcome)
