@@ -7,14 +7,16 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from blocks.store import Store
 from infra.demo.scenes import Scene, Split, sample, seed_of
 from infra.demo.wording import summary
 from tasks.engines.protocol import Completion, Request, Results, Scores
 from tasks.records.photos import Group, Label
+from tasks.runs.keys import stage_b_folder
 from tasks.runs.publish import Published
-from tests.builders import make_group, make_summarised, publish_groups
+from tests.builders import MISSION, make_group, make_summarised, publish_groups
 
 LabelOf = Callable[[int], Label | None]
 
@@ -53,6 +55,17 @@ def publish_drawn(store: Store, groups: Sequence[tuple[Group, list[str]]]) -> Pu
         for outcome in [make_summarised(photo, text)]
     }
     return publish_groups(store, [group for group, _ in groups], outcomes)
+
+
+def lasting(store: Store, mission: str = MISSION) -> dict[str, Any]:
+    """All that any run of the same judgement leaves, by key: every file of the mission's tickets and judgements; of the
+    metrics what no clock has a part in, and no page of them."""
+    files = {info.key: store.read(info.key) for info in store.list(f"{stage_b_folder(mission)}/runs/")}
+    found: dict[str, Any] = {key: content for key, content in files.items() if not key.endswith("/report.html")}
+    for key in files:
+        if key.endswith("/metrics.json"):
+            found[key] = {**json.loads(files[key]), "spent": None}
+    return found
 
 
 @dataclass

@@ -32,9 +32,11 @@ PHOTO_SET = "夜间"
 SHARD, BATCH = 3, 2
 LOST = SHARD + 2 * BATCH
 """Photos that one kill costs at most: a shard, and what was answered of the next ones while its last photo was."""
+GRID = [{"temperature": 0.0}, {"temperature": 0.7, "top_p": 0.95, "samples": 2}]
+"""Three candidates a ticket."""
 REPOSITORY = Path(__file__).parents[2]
 
-_LOADED = ["flows.cli", "flows.stage_a", "tasks.engines.transformers", "tests.faults.child"]
+_LOADED = ["flows.cli", "flows.stage_a", "flows.stage_b", "tasks.engines.transformers", "tests.faults.child"]
 _PHASES = (
     ("starting", "Beginning flow run"),
     ("verifying", "photos accepted"),
@@ -151,11 +153,18 @@ class Launcher:
         told = ["--name", PHOTO_SET, "--no-overlays", "--max-pixels", "82944", "--dense.max-new-tokens", "300"]
         return self._start(["dense-caption", *self._told(store), *told, *flags], env, cold=False)
 
+    def start_judge(self, manifest: str, *flags: str, env: Mapping[str, str] | None = None) -> Run:
+        """A run of Stage-B over the published run with this manifest, which lies in its store; like `start`."""
+        told = ["--judge.max-new-tokens", "16", "--judge.critic-max-new-tokens", "32", "--judge.uncalibrated", "allow"]
+        argv = ["stage-b", "--manifest", manifest, *self._model(), "--judge.grid", json.dumps(GRID), *told, *flags]
+        return self._start(argv, {child.FORM: "1", **(env or {})}, cold=False)
+
     def _told(self, store: object) -> list[str]:
-        return [
-            *("--input-root", str(self.photos), "--store", str(store), "--checkpoint", self.checkpoint),
-            *("--device", "cpu", "--shard-photos", str(SHARD), "--batch-size", str(BATCH)),
-        ]
+        return ["--input-root", str(self.photos), "--store", str(store), *self._model()]
+
+    def _model(self) -> list[str]:
+        sizes = ("--device", "cpu", "--shard-photos", str(SHARD), "--batch-size", str(BATCH))
+        return ["--checkpoint", self.checkpoint, *sizes]
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, *, cold: bool) -> Run:
         name = f"{len(list(self.folder.glob('*.err'))):03d}"
