@@ -1,4 +1,4 @@
-"""`python -m infra.demo.prepare`: puts checkpoint, adapter and photos where the demo reads them. Imports no torch."""
+"""`python -m infra.demo.prepare`: puts checkpoints, adapter and photos where the demo reads them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from infra.demo.photos import generate
 
 
 def prepare(root: Path, say: Callable[[str], None] = lambda line: None) -> None:
-    """Fill `<root>/checkpoint`, `<root>/adapter` and `<root>/photos`; what is already whole is left alone."""
+    """Fill `checkpoint`, `adapter`, `judge` and `photos` under `root`; what is already whole is left alone."""
     for name, step in (
         ("checkpoint", lambda target: expand(target)),
         ("adapter", copy_adapter),
+        ("judge", lambda target: expand(target, over=DEMO / "judge")),
         ("photos", generate),
     ):
         started = time.monotonic()
@@ -45,7 +46,7 @@ def copy_adapter(target: Path, source: Path = DEMO / "adapter") -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Prepare the demo's checkpoint, adapter and photos.")
+    parser = argparse.ArgumentParser(description="Prepare the demo's checkpoints, adapter and photos.")
     parser.add_argument("--root", type=Path, default=Path(".demo"))
     root: Path = parser.parse_args().root
     prepare(root, lambda line: print(line, file=sys.stderr))

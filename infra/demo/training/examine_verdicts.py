@@ -1,18 +1,19 @@
 """`python -m infra.demo.training.examine_verdicts`: what the demo's judge makes of tickets that no lesson had.
 
-Of other scenes, that is. It is asked as in production: by the default engine, in text, with Stage-B's prompts.
+It is asked as in production: by the default engine, in text, with Stage-B's prompts.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -40,7 +41,8 @@ FIRST = 950_000_000
 """Seed of the first ticket that is examined."""
 GREEDY, OPINION = Decoding(192), Decoding(256)
 CELLS = tuple(Decoding(192, heat, 0.95, seed) for heat in (0.5, 0.9) for seed in (17, 18, 19))
-EACH = 8  # tickets under each sheet: what they share is read once
+EACH, WORTH = 4, 16  # tickets under each sheet; how many make it worth while to read their sheet once
+TURNED = "a line of guidance turns the verdict around"
 
 
 def ask(engine: Engine, tickets: Sequence[Ticket], decoding: Decoding = GREEDY) -> list[str]:
@@ -60,7 +62,7 @@ def _asked(
     for _, some in groupby(enumerate(tickets), key=lambda pair: id(pair[1].sheet)):
         own = list(some)
         prompt = judge_prompt(name, own[0][1].sheet.mission, own[0][1].sheet.guidance)
-        shared = len(prompt.user) if len(own) > 1 else 0  # a sheet of one ticket shares no more than the system text
+        shared = len(prompt.user) if len(own) >= WORTH else 0  # few of a sheet share the system text alone
         requests += [
             Request(
                 str(place),
@@ -88,34 +90,30 @@ def drawn(box: Box, count: int, first: int = FIRST) -> list[Ticket]:
     return found
 
 
-def examine(engine: Engine, tickets: int, split: Split = Split.REPORT) -> dict[str, Any]:
-    """All figures. `tickets` are those of the first question; the others have fewer."""
+def examine(engine: Engine, tickets: int, split: Split = Split.TESTS) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Figures by what was asked, as they come. `tickets` are those of the first question; the others have fewer."""
     photos = pool(split, 3000)
     known = drawn(Box(photos), tickets)
     told = ask(engine, known)
-    found: dict[str, Any] = {"known": marks(known, told)}
-    log.info("known: %s", found["known"])
+    yield "known", marks(known, told)
+    part = slice(tickets // 2)
+    yield f"{TURNED}: known", _pairs(engine, Box(photos), known[part], told[part])
+    some = drawn(Box(photos), tickets // 4, FIRST + 10_000_000)
+    candidates = [candidate(ticket) for ticket in some]
+    yield "critic", critic_marks(some, candidates, opinions(engine, some, candidates))
     other: dict[str, tuple[bool, Wording]] = {
-        "settings that no lesson had": (True, "taught"),
         "sentences that no lesson had": (False, "new sentence"),
         "words that no lesson had": (False, "new words"),
+        "settings that no lesson had": (True, "taught"),
     }
-    found["a line of guidance turns the verdict around"] = {"known": _pairs(engine, Box(photos), known, told)}
     for name, (held_out, wording) in other.items():
         box = Box(photos, held_out=held_out, wording=wording)
-        some = drawn(box, tickets // 2)
+        some = drawn(box, tickets // 4)
         answers = ask(engine, some)
-        found[name] = marks(some, answers)
-        found["a line of guidance turns the verdict around"][name] = _pairs(engine, box, some, answers)
-        log.info("%s: %s", name, found[name])
-    log.info("pairs: %s", found["a line of guidance turns the verdict around"])
-    found["orders in summaries"] = _orders(engine, known[: tickets // 3])
-    found["samples at temperature 0.5 and 0.9"] = _samples(engine, known, tickets // 12)
-    some = drawn(Box(photos), tickets // 2, FIRST + 10_000_000)
-    candidates = [candidate(ticket) for ticket in some]
-    found["critic"] = critic_marks(some, candidates, opinions(engine, some, candidates))
-    log.info("critic: %s", found["critic"])
-    return found
+        yield name, marks(some, answers)
+        yield f"{TURNED}: {name}", _pairs(engine, box, some, answers)
+    yield "samples at temperature 0.5 and 0.9", _samples(engine, known, tickets // 24)
+    yield "orders in summaries", _orders(engine, known[: tickets // 6])
 
 
 def _pairs(engine: Engine, box: Box, tickets: Sequence[Ticket], told: Sequence[str]) -> dict[str, Any]:
@@ -170,7 +168,7 @@ def _samples(engine: Engine, tickets: Sequence[Ticket], most: int) -> dict[str, 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tickets", type=int, default=720)
+    parser.add_argument("--tickets", type=int, default=512)
     parser.add_argument(
         "--judge", type=Path, default=pack.DEMO / "judge", help="shipped weights; the report goes there"
     )
@@ -179,11 +177,14 @@ def main() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(1)
     began = time.monotonic()
+    report: dict[str, Any] = {"first_seed": FIRST, "tickets_made_of": "scenes of the split TESTS"}
     with tempfile.TemporaryDirectory() as folder:
         engine = TransformersEngine(str(pack.expand(Path(folder) / "judge", over=args.judge)), device="cpu")
-        found = examine(engine, args.tickets)
+        for name, figures in examine(engine, args.tickets):
+            report |= {name: figures, "seconds": round(time.monotonic() - began)}
+            log.info("%s: %s", name, json.dumps(figures, ensure_ascii=False))
+            write_report(args.judge / "report.json", report)
         engine.close()
-    write_report(args.judge / "report.json", {"seconds": round(time.monotonic() - began), "seed": FIRST, **found})
 
 
 if __name__ == "__main__":

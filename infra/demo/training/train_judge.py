@@ -32,7 +32,7 @@ log = logging.getLogger("infra.demo.training.train_judge")
 
 QUIZ_FIRST = 900_000_000
 """Seed of the first ticket that only watches progress."""
-SMALL_UNTIL, FALL_FROM, FLOOR = 0.45, 0.5, 0.02
+FLOOR = 0.02
 
 
 def main() -> None:
@@ -44,6 +44,10 @@ def main() -> None:
     parser.add_argument("--peak", type=float, default=8e-4, help="highest learning rate")
     parser.add_argument("--critics", type=float, default=0.15, help="share of the batches that asks a critic")
     parser.add_argument("--scenes", type=int, default=12_000, help="that tickets are made of")
+    parser.add_argument(
+        "--small", type=float, default=0.45, help="share of the time with few photos and a short system text"
+    )
+    parser.add_argument("--fall", type=float, default=0.5, help="share of the time after which the rate falls")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -67,7 +71,7 @@ def train(args: argparse.Namespace) -> None:
     if args.state.exists():
         state = torch.load(args.state)
         learner.model.load_state_dict(state["model"])
-        reading.heads.load_state_dict(state["heads"])
+        reading.heads.load_state_dict(state["heads"], strict=False)
     teacher = VerdictTeacher(tokenizer, trim, Box(pool(Split.TRAINING, args.scenes)))
     quiz = {name: list(_quiz(teacher, Box(pool(Split.REPORT, 2000), **how))) for name, how in _QUIZZES.items()}
     trained = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
@@ -79,9 +83,9 @@ def train(args: argparse.Namespace) -> None:
     while (done := (time.monotonic() - began) / args.seconds) < 1:
         step += 1
         for group in optimiser.param_groups:
-            group["lr"] = args.peak * _share_of_peak(step, done)
-        teacher.box.sizes = SMALL if done < SMALL_UNTIL else SIZES
-        teacher.whole_system = rng.random() < (0.15 if done < SMALL_UNTIL else 0.8)
+            group["lr"] = args.peak * _share_of_peak(step, done, args.fall)
+        teacher.box.sizes = SMALL if done < args.small else SIZES
+        teacher.whole_system = rng.random() < (0.15 if done < args.small else 0.8)
         loss = reading.loss(next(batches))
         loss.total.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -111,9 +115,9 @@ _QUIZZES = {
 }
 
 
-def _share_of_peak(step: int, done: float) -> float:
-    """Learning rate over its peak: a linear rise, a plateau until half-time, a cosine."""
-    fall = 1.0 if done < FALL_FROM else 0.5 * (1 + math.cos(math.pi * (done - FALL_FROM) / (1 - FALL_FROM)))
+def _share_of_peak(step: int, done: float, fall_from: float) -> float:
+    """Learning rate over its peak: a linear rise, a plateau, a cosine."""
+    fall = 1.0 if done < fall_from else 0.5 * (1 + math.cos(math.pi * (done - fall_from) / (1 - fall_from)))
     return min(1.0, step / 40) * max(FLOOR, fall)
 
 

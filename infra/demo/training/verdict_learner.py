@@ -14,9 +14,9 @@ from transformers import DynamicCache
 
 from infra.demo.training.answers_only import answers_only
 from infra.demo.training.learner import IGNORED, Learner
-from infra.demo.training.verdict_lessons import EFFECTS, TOLD, Lessons, TicketLesson
+from infra.demo.training.verdict_lessons import EFFECTS, MOST, TOLD, Lessons, TicketLesson
 
-RULE_LAYER, PHOTO_LAYER = 1, 2  # which language layer has understood a line of guidance, and a photo's line
+RULE_LAYER, PHOTO_LAYER = 1, 2  # which language layer has understood a line by itself, and a photo's under guidance
 VERDICT_PLACE, VERDICT_WEIGHT = 2, 3.0  # the answer's third token is the verdict; what it is worth among the others
 
 
@@ -31,16 +31,17 @@ class Loss:
 
 
 class VerdictLearner:
-    """Answers of one model, with two heads that ship nowhere.
+    """Answers of one model, with heads that ship nowhere.
 
-    They judge each photo's line, and each line of guidance, by what the middle layers make of it. From the verdict
+    They judge each line of guidance, and each photo's line, by what the middle layers make of it. From the verdict
     alone, one token an answer, the model hardly ever finds out what a line of guidance changes.
     """
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         width = learner.model.config.text_config.hidden_size
-        self.heads = nn.ModuleList([nn.Linear(width, len(TOLD)), nn.Linear(width, len(EFFECTS))])
+        sizes = (len(TOLD), len(EFFECTS), len(TOLD), MOST)
+        self.heads = nn.ModuleList([nn.Linear(width, size) for size in sizes])
         self._states: dict[int, Tensor] = {}
         for index in (RULE_LAYER, PHOTO_LAYER):
             learner.language.layers[index].register_forward_hook(self._remember(index))
@@ -64,12 +65,15 @@ class VerdictLearner:
         answers = (each * weights[known]).sum() / weights[known].sum()
         at = [(row, *told) for row, ticket in enumerate(tickets) for told in ticket.photos]
         rows, places = torch.tensor([one[0] for one in at]), torch.tensor([one[1] for one in at])
-        facts = torch.tensor([one[2] for one in at], dtype=torch.float32)
-        told = self.heads[0](self._states[PHOTO_LAYER][rows, places])
-        photos = functional.binary_cross_entropy_with_logits(told, facts)
+        there, counts, numbers = (torch.tensor([one[i] for one in at], dtype=torch.float32) for i in (2, 3, 4))
+        early = self.heads[2](self._states[RULE_LAYER][rows, places])
+        late = self._states[PHOTO_LAYER][rows, places]
+        told, which = self.heads[0](late), self.heads[3](late)
+        pairs = ((early, there), (told, counts), (which, numbers))
+        photos = torch.stack([functional.binary_cross_entropy_with_logits(*pair) for pair in pairs]).sum()
         effects, right = rules
         total = answers + 3 * photos + 0.5 * effects
-        exact = ((told > 0) == facts.bool()).all(1).float().mean()
+        exact = ((told > 0) == counts.bool()).all(1).float().mean()
         return Loss(total, float(answers.detach()), float(exact), right)
 
     @torch.no_grad()

@@ -27,7 +27,14 @@ Kind = Literal["verdict", "critic"]
 EFFECTS = ("", *sorted({switch for some in SWITCHES.values() for switch in some}))
 """What a line of guidance may turn on: nothing, or a switch."""
 TOLD = (*FAULTS, *(name for some in EVIDENCE_OF.values() for name in some))
-"""What a photo's line is taught to tell: faults under the guidance, and evidence."""
+"""What a photo's line is taught to tell: faults and evidence. First those that any rule may see, then, a layer later,
+those that count under the guidance."""
+MOST = 8
+"""Photos of the largest ticket."""
+MANY = 4
+"""From so many photos on there are half as many tickets under a sheet."""
+
+Facts = tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,12 @@ class SheetLesson:
 
 @dataclass(frozen=True, slots=True)
 class TicketLesson:
-    """A ticket's ids with its answer, which begins at `first`; `photos` are (place of a line's end, what is told)."""
+    """A ticket's ids with its answer, which begins at `first`; `photos` are (place of a line's end, what is there, what
+    counts under the guidance, which photos the line is about)."""
 
     ids: tuple[int, ...]
     first: int
-    photos: tuple[tuple[int, tuple[bool, ...]], ...]
+    photos: tuple[tuple[int, Facts, Facts, Facts], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +80,22 @@ class VerdictTeacher:
             asking = sum(rng.random() < critics for _ in range(8))
             kinds: tuple[tuple[Kind, int], ...] = (("verdict", 8 - asking), ("critic", asking))
             for kind, count in kinds:
-                drawn = []
+                drawn: dict[int, list[list[Ticket]]] = {each: [], max(1, each // 2): []}
                 for _ in range(count * sheets):
-                    drawn.append(self._draw(at, each, rng))
+                    tickets = self._draw(at, each, rng)
+                    drawn[len(tickets)].append(tickets)
                     at += each
-                drawn.sort(key=lambda tickets: max(sum(len(p.text) for p in t.photos) for t in tickets))
-                some += [self.batch(kind, drawn[i : i + sheets]) for i in range(0, len(drawn), sheets)]
+                for alike in drawn.values():
+                    alike.sort(key=lambda tickets: max(sum(len(p.text) for p in t.photos) for t in tickets))
+                    some += [self.batch(kind, alike[i : i + sheets]) for i in range(0, len(alike), sheets)]
             rng.shuffle(some)
             yield from some
 
     def _draw(self, first: int, each: int, rng: random.Random) -> list[Ticket]:
         """Tickets of a new sheet, and of one size."""
         sheet, size = self.box.sheet(rng), rng.choice(self.box.sizes)
-        return [self.box.ticket(first + i, sheet, size=size) for i in range(each)]
+        count = each if size < MANY else max(1, each // 2)
+        return [self.box.ticket(first + i, sheet, size=size) for i in range(count)]
 
     def batch(self, kind: Kind, tickets: list[list[Ticket]]) -> Lessons:
         """The lessons of sheets' tickets; all tickets of a list have the same sheet."""
@@ -121,11 +132,16 @@ class VerdictTeacher:
         for photo in ticket.photos:
             line = f": {quoted(photo.text)}\n"
             amiss = faults(photo, ticket.sheet.mission, ticket.sheet.on)
-            shown = tuple(name in amiss or name in photo.shows for name in TOLD)
-            photos[starts[text.index(line) + len(line) - 1]] = shown
+            there, counts = (
+                tuple(name in some or name in photo.shows for name in TOLD) for some in (photo.faults, amiss)
+            )
+            numbers = tuple(
+                number < len(ticket.photos) and ticket.photos[number].text == photo.text for number in range(MOST)
+            )
+            photos[starts[text.index(line) + len(line) - 1]] = there, counts, numbers
         asked = tuple(map(self.trim.small, encoded.ids))
         told_ids = (*self._ids(answer), self.trim.small(IM_END))
-        return TicketLesson((*asked, *told_ids), len(asked), tuple(photos.items()))
+        return TicketLesson((*asked, *told_ids), len(asked), tuple((place, *facts) for place, facts in photos.items()))
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(map(self.trim.small, self.tokenizer.encode(text).ids))

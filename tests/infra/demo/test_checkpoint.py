@@ -54,7 +54,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_what_is_shipped_is_small() -> None:
-    shipped = [path for name in ("checkpoint", "adapter") for path in (pack.DEMO / name).rglob("*") if path.is_file()]
+    shipped = [
+        path for name in ("checkpoint", "adapter", "judge") for path in (pack.DEMO / name).rglob("*") if path.is_file()
+    ]
     assert sum(path.stat().st_size for path in shipped) < 12_000_000
 
 

@@ -74,9 +74,9 @@ def test_heads_are_asked_at_the_end_of_every_line(teacher: VerdictTeacher) -> No
         line_end = teacher.tokenizer.encode("\n").ids[0]
         assert [EFFECTS[effect] for _, effect in sheet.lines] == [line.switch or "" for line in ticket.sheet.lines]
         assert all(sheet.ids[place] == line_end for place, _ in sheet.lines)
-        assert all(own.ids[place] == line_end for place, _ in own.photos)
+        assert all(own.ids[place] == line_end for place, *_ in own.photos)
         assert len(own.photos) == len({photo.text for photo in ticket.photos})
-        told = {name for _, flags in own.photos for name, flag in zip(TOLD, flags, strict=True) if flag}
+        told = {name for _, _, flags, _ in own.photos for name, flag in zip(TOLD, flags, strict=True) if flag}
         seen = {name for one in ticket.photos for name in faults(one, ticket.sheet.mission, ticket.sheet.on)}
         assert seen <= told
         verdict = own.ids[own.first + VERDICT_PLACE]
