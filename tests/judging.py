@@ -12,7 +12,7 @@ from typing import Any
 from blocks.store import Store
 from infra.demo.scenes import Scene, Split, sample, seed_of
 from infra.demo.wording import summary
-from tasks.engines.protocol import Completion, Request, Results, Scores
+from tasks.engines.protocol import Completion, Request, Result, Results, Scores
 from tasks.records.photos import Group, Label
 from tasks.runs.keys import stage_b_folder
 from tasks.runs.publish import Published
@@ -93,6 +93,13 @@ class RuleJudge:
             if text is None:
                 text = critic_line(request.user, bool(bad)) if "候选判定" in request.user else three_lines(request, bad)
             yield Completion(request.id, text, "stop", 100, 0, len(text))
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Result:
+        """The answer in one piece."""
+        (result,) = self.generate([request])
+        if isinstance(result, Completion):
+            on_text(result.text)
+        return result
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,4 +1,4 @@
-"""`make demo`: prepares checkpoint and photos, runs Stage-A on every demo mission, and shows what came out.
+"""`make demo`: prepares checkpoints and photos, reads and judges every demo mission, and shows what came out.
 
 Knows the demo's folders; all the rest is the ordinary flow with the profile `demo`.
 """
@@ -9,19 +9,22 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from blocks.program import GO_ON, run_program
 from configs.commands import COMMANDS
 from configs.errors import FieldcheckError
-from flows.commands.runs import describe, run_flow
+from flows.commands.runs import describe, describe_judgement, run_flow
 from infra.demo.gallery import write_gallery
 from infra.demo.prepare import prepare
-from tasks.runs.keys import QUARANTINE, records_name
+from tasks.assurance.rates import wilson
+from tasks.runs.keys import QUARANTINE, REPORT, SELECTIONS, records_name
 
 MISSIONS = ("挡风板安装检查", "BBU接地线检查")
 """Both demo missions; the first holds the truncated photo and the empty group."""
@@ -46,10 +49,13 @@ def main() -> int:
         "store": str(root / "store"),
         "model": {"base": str(root / "checkpoint")},
         "answer_key": str(root / "photos" / "answer_key.json"),
+        "hand_off": {"mode": "inline", "judge": True, "model": {"base": str(root / "judge")}},
+        "judge": {"uncalibrated": "allow"},  # two dozen groups certify nothing: the page says so
     }
     if options.adapter:
         given["model"]["adapters"] = [str(root / "adapter")]
         given["answer_key"] = str(root / "photos" / "answer_key_adapter.json")
+        given["hand_off"] = {"mode": "inline"}  # the demo's judge has not learnt the adapter's words
     summaries = []
     for mission in MISSIONS:
         say.rule(mission)
@@ -61,6 +67,9 @@ def main() -> int:
         summaries.append(summary)
         _show(say, Path(summary["manifest"]).parent, mission)
         say.print(describe(summary), highlight=False, markup=False, soft_wrap=True)
+        if "judgement" in summary["stage_b"]:
+            _show_verdicts(say, Path(summary["stage_b"]["judgement"]).parent, mission)
+        say.print(describe_judgement(summary["stage_b"]), highlight=False, markup=False, soft_wrap=True)
     gallery = write_gallery(root / "gallery.html", root / "photos", [Path(s["manifest"]).parent for s in summaries])
     say.print(
         f"look at the photos and their summaries: {gallery}\nlook at the runs in Prefect's UI: make ui", soft_wrap=True
@@ -83,8 +92,23 @@ def combine(summaries: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "inferred": sum(summary["inferred"] for summary in summaries),
         "seconds": round(seconds, 2),
         "exact_match": round(sum(s["exact_match"] * s["answered"] for s in summaries) / answered, 4),
+        **_verdicts([told for summary in summaries if "judgement" in (told := summary.get("stage_b", {}))]),
         "runs": summaries,
     }
+
+
+def _verdicts(judged: list[dict[str, Any]]) -> dict[str, Any]:
+    """Decisions and rates over several judgements, the rates with their 95 % intervals."""
+    if not judged:
+        return {}
+    decisions: Counter[str] = Counter()
+    for one in judged:
+        decisions.update(one["decisions"])
+    rates = {}
+    for name in ("review", "accuracy"):
+        told = [one[name] for one in judged if name in one]
+        rates[name] = wilson(sum(rate["count"] for rate in told), sum(rate["of"] for rate in told))
+    return {"decisions": dict(decisions), **{name: rate.model_dump(mode="json") for name, rate in rates.items()}}
 
 
 def _show(say: Console, folder: Path, mission: str) -> None:
@@ -100,6 +124,21 @@ def _show(say: Console, folder: Path, mission: str) -> None:
         bad.add_row(entry["kind"], entry["group_id"], entry["image"] or "-", entry["reason"], entry["detail"])
     if bad.row_count:
         say.print(bad)
+
+
+def _show_verdicts(say: Console, folder: Path, mission: str) -> None:
+    table = Table(
+        "ticket", "decision", "proposed", "score", Column("why", overflow="fold"), title=f"verdicts of {mission}"
+    )
+    for line in (folder / SELECTIONS).read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        score = "-" if one["score"] is None else f"{one['score']:.2f}"
+        told = one["reason"] or ""
+        if one["review_reasons"]:
+            told = f"{told} [{', '.join(one['review_reasons'])}]".strip()
+        table.add_row(one["ticket_id"], one["decision"], one["proposed"] or "-", score, escape(told))
+    say.print(table)
+    say.print(f"the judgement on a page: {folder / REPORT}", soft_wrap=True)
 
 
 if __name__ == "__main__":

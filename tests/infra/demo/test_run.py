@@ -62,7 +62,20 @@ def test_published_lines_have_the_six_keys_and_a_ticket_each(first: tuple[dict[s
         tickets = lines(Path(run["stage_b"]["manifest"]).parent / "tickets.jsonl")
         assert records
         assert all(list(record) == KEYS for record in records)
-        assert [(t["group_id"], t["label"]) for t in tickets] == [(r["group_id"], r["label"]) for r in records]
+        assert sorted(ticket["group_id"] for ticket in tickets) == sorted(record["group_id"] for record in records)
+
+
+def test_every_ticket_is_judged_and_the_last_line_says_how_well(first: tuple[dict[str, Any], str]) -> None:
+    summary, stderr = first
+    assert sum(summary["decisions"].values()) == sum(run["stage_b"]["tickets"] for run in summary["runs"])
+    for name in ("review", "accuracy"):
+        rate = summary[name]
+        assert 0.0 <= rate["low"] <= rate["value"] <= rate["high"] <= 1.0
+    assert summary["accuracy"]["value"] >= 0.8
+    assert "report.html" in stderr
+    for run in summary["runs"]:
+        page = (Path(run["stage_b"]["judgement"]).parent / "report.html").read_text(encoding="utf-8")
+        assert "未认证" in page
 
 
 def test_the_truncated_photo_and_the_empty_group_are_quarantined(first: tuple[dict[str, Any], str]) -> None:
