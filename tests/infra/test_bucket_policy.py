@@ -19,13 +19,15 @@ RUNBOOK = Path(__file__).parents[2] / "infra" / "README.md"
 DIGEST = sha("x")
 RUN = keys.run_folder(FOLDER, DIGEST[:16])
 
+STAGE_B = (keys.TICKETS, keys.LABELS, keys.TRAJECTORIES, keys.SELECTIONS, keys.METRICS, keys.REPORT, keys.MANIFEST)
+
 PUBLISHED = [
     *(f"{RUN}/{name}" for name in (keys.records_name(MISSION), keys.PROVENANCE, keys.QUARANTINE, keys.MANIFEST)),
-    *(f"{keys.run_folder(keys.stage_b_folder(MISSION), DIGEST[:16])}/{name}" for name in (keys.TICKETS, keys.MANIFEST)),
+    *(f"{keys.run_folder(keys.stage_b_folder(MISSION), DIGEST[:16])}/{name}" for name in STAGE_B),
     keys.latest_key(MISSION),
     f"{DENSE}/照片/runs/{DIGEST[:16]}/{keys.MANIFEST}",
 ]
-FOLDERS = (FOLDER, captions_folder("照片"))
+FOLDERS = (FOLDER, keys.stage_b_folder(MISSION), captions_folder("照片"))
 FORGOTTEN = [
     key
     for folder in FOLDERS
@@ -40,6 +42,7 @@ KEPT = [
     *(keys.shard_key(folder, DIGEST) for folder in FOLDERS),
     *(keys.index_key(folder, DIGEST, 0, 0, DIGEST) for folder in FOLDERS),
     keys.pointer_key(MISSION, 1),
+    f"{keys.stage_b_folder(MISSION)}/submissions.jsonl",
 ]
 WRITTEN = [*PUBLISHED, *FORGOTTEN, *KEPT]
 PHOTO = f"photos/{MISSION}/QC-1/img1.jpg"
