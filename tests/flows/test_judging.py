@@ -19,13 +19,14 @@ from configs.stage_b import StageBConfig
 from flows.commands.checks import check_any
 from flows.stage_b import stage_b
 from tasks.engines.protocol import Failure, Request, Results
-from tasks.records.errors import NoScores, PhotoError
+from tasks.records.errors import FieldcheckError, ManifestError, NoScores, PhotoError
 from tasks.records.jsonl import to_line
 from tasks.records.labels import TicketLabel
 from tasks.records.photos import Group, Label
 from tasks.records.reasons import Reason
-from tasks.records.verdicts import Verdict
+from tasks.records.verdicts import JudgementManifest, Verdict
 from tasks.runs.keys import split_manifest_uri
+from tasks.verdicts.publish import sealed
 from tests.builders import MISSION, make_group
 from tests.demo import Demo
 from tests.judging import RuleJudge, drawn_groups, publish_drawn, shown
@@ -323,3 +324,34 @@ def test_a_partial_group_waits_for_a_person(judged: Judging, tmp_path: Path) -> 
     summary = judged([(replace(ticket, marked=False), texts)])
     assert summary["unjudged"] == 0
     assert MISSION in summary["judgement"]
+
+
+def test_no_changed_byte_of_a_judgement_is_overlooked(judged: Judging) -> None:
+    summary = judged([group(1, GOOD, SINGLE), group(2, CROOKED, SINGLE), group(3, NOTHING)])
+    root, key = split_manifest_uri(summary["judgement"])
+    store = LocalStore(root)
+    names = ("tickets", "trajectories", "selections", "unjudged", "guidance", "manifest")
+    for path in sorted(Path(summary["judgement"]).parent.iterdir()):
+        good = path.read_bytes()
+        if path.stem not in names or not good:
+            continue
+        for offset in range(0, len(good), max(1, len(good) // 60)):
+            path.write_bytes(good[:offset] + bytes([good[offset] ^ 1]) + good[offset + 1 :])
+            with pytest.raises(FieldcheckError) as caught:
+                check_any(store, key)
+            assert path.name in str(caught.value)
+        path.write_bytes(good)
+    checked = check_any(store, key, summary["judgement_sha256"])
+    assert (checked.stage, checked.objects) == ("stage_b", 6)
+
+
+def test_a_manifest_that_contradicts_its_files_is_refused(judged: Judging) -> None:
+    """Though it is sealed anew: a decision without its reason, another judge, a count."""
+    summary = judged([group(1, GOOD, SINGLE, marked=False)])
+    root, key = split_manifest_uri(summary["judgement"])
+    store = LocalStore(root)
+    manifest = JudgementManifest.model_validate_json(store.read(key))
+    for change in ({"judge": {}}, {"audit_seed": 5}, {"tickets": 2}, {"decisions": {**manifest.decisions, "通过": 1}}):
+        store.write(key, to_line(sealed(manifest.model_copy(update=change))))
+        with pytest.raises(ManifestError):
+            check_any(store, key)
