@@ -12,6 +12,7 @@ from uuid import UUID
 
 from prefect.utilities.annotations import opaque
 
+from blocks.model_checkpoint import checkpoint_of
 from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
@@ -46,7 +47,7 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     """
     escape_logs()
     stop_if_crashing()
-    config = load(StageBConfig, given(parameters), profile)
+    config = load(StageBConfig, given(parameters), profile, checkpoint_of)
 
     checked = check_manifest(config.manifest, config.sha256, config.s3)
     ingested = ingest_tickets(config, checked.sha256, handed_by and str(handed_by))

@@ -47,7 +47,12 @@ def prefect_file(missions: dict[str, Mission], gpus: int = 1) -> dict[str, Any]:
         "deployments": [
             *(_ad_hoc(site, gpus) for site in SITES.values()),
             *(_night(mission, gpus) for mission in missions.values()),
-            _other("stage-b", "flows.stage_b.stage_b", "Judges what Stage-A published; Stage-A starts it.", {}),
+            _other(
+                "stage-b",
+                "flows.stage_b.stage_b",
+                "Makes tickets of what Stage-A published, and judges them where it is asked to; Stage-A starts it.",
+                {"profile": PROFILE, "checkpoint_block": SITE, "slots": slots(SITE, 1)},
+            ),
             _other(
                 "dense-caption",
                 "flows.dense_caption.dense_caption",
