@@ -13,6 +13,8 @@ import pytest
 
 from infra.demo.run import MISSIONS, combine
 
+pytestmark = pytest.mark.timeout(900)  # two missions are read and judged, beside whatever else the suite does
+
 ROOT = Path(__file__).parents[3]
 KEYS = ["group_id", "mission", "label", "stage_a_complete", "images", "per_image"]
 
@@ -26,7 +28,7 @@ def run_demo(root: Path) -> tuple[dict[str, Any], str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
