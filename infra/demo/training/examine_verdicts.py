@@ -177,13 +177,15 @@ def main() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(1)
     began = time.monotonic()
-    report: dict[str, Any] = {"first_seed": FIRST, "tickets_made_of": "scenes of the split TESTS"}
+    path = args.judge / "report.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    report: dict[str, Any] = {"training": before.get("training"), "first_seed": FIRST, "scenes": "split TESTS"}
     with tempfile.TemporaryDirectory() as folder:
         engine = TransformersEngine(str(pack.expand(Path(folder) / "judge", over=args.judge)), device="cpu")
         for name, figures in examine(engine, args.tickets):
             report |= {name: figures, "seconds": round(time.monotonic() - began)}
             log.info("%s: %s", name, json.dumps(figures, ensure_ascii=False))
-            write_report(args.judge / "report.json", report)
+            write_report(path, report)
         engine.close()
 
 
