@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from prefect.utilities.annotations import opaque
 
@@ -23,70 +22,19 @@ from tasks.checkpoints.resolve import Checkpoint
 from tasks.checkpoints.task import resolve_checkpoint
 from tasks.engines.task import check_server
 from tasks.ledger.ledger import Ledger
-from tasks.records.verdicts import Decision
 from tasks.records.work import WorkItem
 from tasks.runs.keys import stage_b_folder
-from tasks.runs.report import throughput
-from tasks.runs.shards import Receipt
 from tasks.runs.task import Held, end_forced_run, holding
 from tasks.tickets.read import Tickets
+from tasks.verdicts.judged import Asked, Judged
 from tasks.verdicts.judgement import score_items, to_ask
-from tasks.verdicts.kind import Candidates, candidate_items, candidates_of
+from tasks.verdicts.kind import candidate_items, candidates_of
 from tasks.verdicts.opinions import opinion_items, opinions_of
 from tasks.verdicts.publish import Judgement, PublishedJudgement
 from tasks.verdicts.scoring import Scored, scores_of
 from tasks.verdicts.task import publish_judgement, read_candidates, select_verdicts, show_judgement
 from tasks.work.kind import Kind
 from tasks.work.task import collect, plan_run
-
-
-class Asking:
-    """What all questions of a judgement share: they are asked in turn, on the same engine."""
-
-    def __init__(self, config: StageBConfig, checkpoint: Checkpoint, held: Held) -> None:
-        self.config, self.checkpoint, self.held = config, checkpoint, held
-        self.receipts: dict[str, list[Receipt]] = {}
-        self.reused = 0
-
-    def ask(self, kind: Kind, ledger: Ledger, items: Callable[[], Iterable[WorkItem]]) -> None:
-        """Ask all these questions, and keep the answers in the ledger. Raises EngineError or StoreError."""
-        config = self.config
-        plan = plan_run(config, kind, ledger.works, items, (self.checkpoint,))
-        with shown_progress(config.mission, plan.pending, kind.noun) as progress:
-            receipts = infer_all(config, plan, ledger.works, self.checkpoint, progress, self.held.watch)
-        collect(config, kind, ledger.works, receipts)
-        self.receipts[kind.name] = receipts
-        self.reused += plan.reused
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A judgement in the store, what it says, and what it cost: questions asked in this run, by the kind's name, and
-    taken over from earlier runs; seconds."""
-
-    published: PublishedJudgement
-    judgement: Judgement
-    receipts: dict[str, list[Receipt]]
-    reused: int
-    seconds: float
-
-    def summary(self) -> dict[str, Any]:
-        """judgement (URI of its manifest), judgement_sha256, fresh, decisions by their names, unjudged, candidates and
-        asked (how many of them in this run), reused (questions of any kind), seconds."""
-        manifest = self.published.manifest
-        asked, rate = throughput(self.receipts[Candidates.name])
-        return {
-            "judgement": self.published.uri,
-            "judgement_sha256": self.published.sha256,
-            "fresh": self.published.fresh,
-            "decisions": {decision.value: manifest.decisions[decision] for decision in Decision},
-            "unjudged": manifest.unjudged,
-            "candidates": len(self.judgement.trajectories),
-            "asked": asked,
-            "candidates_per_second": round(rate, 2),
-            "reused": self.reused,
-            "seconds": round(self.seconds, 2),
-        }
 
 
 def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
@@ -102,23 +50,23 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
         Ledger() as opinions,
     ):
         checkpoint = resolve_checkpoint(config, config.fleet[0])
-        asking = Asking(config, checkpoint, held)
+        ask = partial(_ask, config, checkpoint, held)
         tickets = opaque(told.tickets)  # Prefect would look into each of them
         evidence = list(to_ask(told.tickets))
         kind = candidates_of(config, checkpoint)
-        asking.ask(kind, candidates, lambda: candidate_items(config.judge, kind.identity, evidence))
+        asked = [ask(kind, candidates, lambda: candidate_items(config.judge, kind.identity, evidence))]
         rollouts = read_candidates(config, tickets, opaque(evidence), kind.identity, candidates.works)
 
         scoring = scores_of(config, checkpoint)
         scores = None
         if config.judge.scoring == "logprobs":
-            asking.ask(scoring, scored, lambda: score_items(scoring.identity, rollouts.values(), config.judge))
+            asked += [ask(scoring, scored, lambda: score_items(scoring.identity, rollouts.values(), config.judge))]
             scores = scoring.identity, scored.works
 
         critic = opinions_of(config, checkpoint)
         if config.judge.critic:
             winners = [(one.evidence, one.answer) for one in rollouts.values() if one.answer is not None]
-            asking.ask(critic, opinions, lambda: opinion_items(critic.identity, winners))
+            asked += [ask(critic, opinions, lambda: opinion_items(critic.identity, winners))]
         judgement: Judgement = select_verdicts(
             config,
             checkpoint,
@@ -135,4 +83,20 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
     if config.force:
         for one in (kind, scoring, critic):
             end_forced_run(config.store, config.s3, folder, one.identity.digest)
-    return Judged(published, judgement, asking.receipts, asking.reused, seconds)
+    return Judged(published, judgement, tuple(asked), seconds)
+
+
+def _ask(
+    config: StageBConfig,
+    checkpoint: Checkpoint,
+    held: Held,
+    kind: Kind,
+    ledger: Ledger,
+    items: Callable[[], Iterable[WorkItem]],
+) -> Asked:
+    """Ask all these questions, and keep the answers in the ledger. Raises EngineError or StoreError."""
+    plan = plan_run(config, kind, ledger.works, items, (checkpoint,))
+    with shown_progress(config.mission, plan.pending, kind.noun) as progress:
+        receipts = infer_all(config, plan, ledger.works, checkpoint, progress, held.watch)
+    collect(config, kind, ledger.works, receipts)
+    return Asked(kind.name, receipts, plan.reused)

@@ -61,7 +61,7 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     if not config.judge.enabled:
         return made
     judged = judge_tickets(config, load_tickets(config, ingested))
-    receipts = [receipt for some in judged.receipts.values() for receipt in some]
+    receipts = judged.receipts
     spent = Spent(
         asked=sum(receipt.inferred for receipt in receipts),
         reused=judged.reused,

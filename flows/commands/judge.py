@@ -6,7 +6,6 @@ candidates, each with its clauses checked -> scores -> second opinion -> what be
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError, Fault
@@ -17,12 +16,9 @@ from flows.terminal import print_result, progress_line
 
 if TYPE_CHECKING:
     from tasks.checkpoints.resolve import Checkpoint
-    from tasks.records.outcomes import Outcome
     from tasks.records.stage_b import Ticket
     from tasks.records.verdicts import Clause
-    from tasks.records.work import WorkItem
     from tasks.verdicts.rollout import Rollout
-    from tasks.work.kind import Kind
 
 _MARKS = {"ok": "有据", "wrong": "无据", "uncited": "未注明照片"}
 
@@ -36,39 +32,6 @@ def judge(config: JudgeGroupConfig) -> int:
     ticket = _ticket(config)
     checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, progress_line)
     return print_result(_judge(config, checkpoint, ticket))
-
-
-class Answers:
-    """Asks one engine and remembers what it said, by work key."""
-
-    def __init__(self, config: JudgeGroupConfig, checkpoint: Checkpoint) -> None:
-        from tasks.checkpoints.spec import engine_spec
-        from tasks.engines.open import open_engine
-
-        spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
-        self._engine = open_engine(spec)
-        self._found: dict[str, Outcome] = {}
-
-    def ask(self, kind: Kind, items: Iterable[WorkItem], *, stream: bool = False) -> None:
-        """Ask these questions; a text is printed as it comes if it is to be. Raises EngineError."""
-        from tasks.engines.protocol import Failure
-
-        for item in items:
-            request = kind.request(item, 0, None)
-            if stream:
-                print_piece(f"\n—— {item.about.key}\n")
-                result = self._engine.stream(request, print_piece)
-                print_piece("\n")
-            else:
-                (result,) = self._engine.generate([request])
-            if isinstance(result, Failure):
-                self._found[item.work_key] = kind.failed(item, result.error.reason, result.error.detail)
-            else:
-                self._found[item.work_key] = kind.outcome(item, result, self._engine.name, 1)
-
-    def outcome(self, work_key: str) -> Outcome | None:
-        """What was said to a question, or None."""
-        return self._found.get(work_key)
 
 
 def _ticket(config: JudgeGroupConfig) -> Ticket:
@@ -92,6 +55,8 @@ def _ticket(config: JudgeGroupConfig) -> Ticket:
 
 
 def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> dict[str, Any]:
+    from tasks.checkpoints.spec import engine_spec
+    from tasks.engines.open import open_engine
     from tasks.records.errors import NoScores
     from tasks.verdicts.identity import judge_key, judge_of
     from tasks.verdicts.judgement import Inquiry, score_items, select_all, to_ask, why_no_scores
@@ -99,13 +64,15 @@ def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> 
     from tasks.verdicts.opinions import opinion_items, opinions_of
     from tasks.verdicts.rollout import rollout_of
     from tasks.verdicts.scoring import scores_of
+    from tasks.work.one_by_one import OneByOne
 
     settings, rollouts = config.judge, {}
     candidates, scoring, critic = (make(config, checkpoint) for make in (candidates_of, scores_of, opinions_of))
     scored = settings.scoring == "logprobs"
     if evidence := list(to_ask([ticket])):
         print_piece(f"{candidates.prompt.user}{evidence[0].text()}\n")
-        answers = Answers(config, checkpoint)
+        spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
+        answers = OneByOne(open_engine(spec), print_piece)
         answers.ask(candidates, candidate_items(settings, candidates.identity, evidence), stream=True)
         rollout = rollout_of(ticket, settings, candidates.identity, answers.outcome)
         rollouts[ticket.ticket_id] = rollout
