@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from blocks.local_store import LocalStore
 from flows.commands.checks import check_any
 from tasks.runs.keys import MANIFEST, lock_key, stage_b_folder
+from tests.faults import child
 from tests.faults.runs import LOST, MISSION, Launcher, Run, inferred_again
 from tests.judging import drawn_groups, lasting, publish_drawn
 
@@ -28,11 +29,21 @@ _PHASES = (
 )
 """Phases of a run in order, and what stands on stderr when one is over."""
 
+POINTS = {
+    "with a shard of scores half written": (r"rename:/shards/:5", "scores"),
+    "between a shard of scores and its index": (r"rename:/index/:5", "scores"),
+    "with the critic's shard half written": (r"rename:/shards/:{last}", "critic"),
+    "between the critic's shard and its index": (r"rename:/index/:{last}", "critic"),
+    "before the selections": (r"rename:/runs/.*/selections\.jsonl$:1", "publishing"),
+    "before the judgement's manifest": (r"rename:stage_b/.*/manifest\.json$:2", "publishing"),
+}
+"""Where a child kills itself, and the phase that it must have been in. `last` is the number of the run's shards."""
 
-def begin(launcher: Launcher, store: LocalStore) -> Run:
+
+def begin(launcher: Launcher, store: LocalStore, env: Mapping[str, str] | None = None) -> Run:
     """A run that judges the drawn groups; they are published first."""
     Path(store.uri).mkdir(exist_ok=True)
-    return launcher.start_judge(publish_drawn(store, drawn_groups(GROUPS)).uri)
+    return launcher.start_judge(publish_drawn(store, drawn_groups(GROUPS)).uri, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +87,20 @@ def test_a_run_that_is_killed_goes_on_and_publishes_the_same_bytes(
     assert killed.kill()
     assert not any(key.endswith("/selections.jsonl") for key in lasting(store))
     assert end(launcher, killed, store, undisturbed) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_every_kind_of_moment_changes_no_byte(
+    point: str, launcher: Launcher, undisturbed: tuple[Run, LocalStore], tmp_path: Path
+) -> None:
+    store, (when, where) = LocalStore(tmp_path), POINTS[point]
+    shards = len(list(Path(undisturbed[1].uri).glob("stage_b/*/shards/*.jsonl")))
+    killed = begin(launcher, store, {child.KILL: when.replace("{last}", str(shards))})
+    killed.wait()
+    assert (killed.code, phase(killed)) == (-9, where), killed.stderr
+    end(launcher, killed, store, undisturbed)
 
 
 @pytest.mark.slow

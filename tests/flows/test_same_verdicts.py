@@ -1,7 +1,9 @@
-"""Judging with the demo's checkpoint: batches and names of files change no byte."""
+"""Judging with the demo's checkpoint: batches, workers and names of files change no byte."""
 
 from __future__ import annotations
 
+import os
+import uuid
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -9,21 +11,23 @@ from typing import Any
 import pytest
 
 from blocks.local_store import LocalStore
-from configs.parts import EngineConfig, ModelConfig
+from configs.parts import EngineConfig, ModelConfig, SpreadConfig
 from configs.settings import load
 from configs.stage_b import StageBConfig
 from flows.stage_b import stage_b
 from tasks.checkpoints.resolve import Checkpoint, resolve
+from tasks.engines.open import close_engines
 from tasks.engines.protocol import Request, Scores
 from tasks.engines.transformers import TransformersEngine
-from tasks.runs.keys import split_manifest_uri
+from tasks.runs.keys import split_manifest_uri, stage_b_folder
 from tasks.tickets.ingest import tickets_of
 from tasks.verdicts.evidence import Evidence, evidence_of
 from tasks.verdicts.kind import candidate_items, candidates_of
 from tasks.verdicts.scoring import order_items, scores_of
-from tests.builders import make_group
+from tests.builders import MISSION, files_under, make_group
 from tests.demo import Demo
 from tests.judging import drawn_groups, lasting, publish_drawn
+from tests.workers import make_pool, worker
 
 JUDGE = {
     "grid": [{"temperature": 0.0}, {"temperature": 0.7, "top_p": 0.95, "samples": 2}],
@@ -65,6 +69,23 @@ def selections(files: dict[str, Any]) -> list[bytes]:
     """The lines of the judgement's selections."""
     (content,) = (content for name, content in files.items() if name.endswith("/selections.jsonl"))
     return content.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_one_and_two_workers_judge_as_one_process_does(demo: Demo, prefect_harness: str, tmp_path: Path) -> None:
+    alone = judged(demo, tmp_path / "alone", 6)
+    close_engines()  # the workers need the memory
+    pool = f"field-{uuid.uuid4().hex[:8]}"
+    environment = os.environ | {"PREFECT_API_URL": prefect_harness}
+    make_pool(pool, pool, environment)
+    spread = SpreadConfig(over="workers", pieces=2, deployment=f"infer-piece/{pool}")
+    with worker(pool, environment, tmp_path / "1.log"):
+        assert judged(demo, tmp_path / "one", 6, shard_photos=3, spread=spread) == alone
+        with worker(pool, environment, tmp_path / "2.log"):
+            assert judged(demo, tmp_path / "two", 6, shard_photos=5, spread=spread) == alone
+    for name in ("one", "two"):
+        assert not files_under(LocalStore(tmp_path / name), f"{stage_b_folder(MISSION)}/pieces/")
 
 
 def test_no_order_of_file_names_changes_a_request_or_a_score(demo: Demo, tmp_path: Path) -> None:
