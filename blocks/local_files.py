@@ -147,9 +147,14 @@ def _put_first(path: str, uri: str, data: bytes) -> None:
 def _write_token(folder: str, uri: str, data: bytes) -> str:
     with translated(uri, writing=True):
         descriptor, token = open_temporary(folder)
-        with os.fdopen(descriptor, "wb", buffering=0) as target:
-            write_all(target.fileno(), data)
-            os.fsync(target.fileno())
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as target:
+                write_all(target.fileno(), data)
+                os.fsync(target.fileno())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(token)  # of a full disk nothing half-written stays
+            raise
     return token
 
 

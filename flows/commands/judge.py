@@ -24,7 +24,7 @@ _MARKS = {"ok": "有据", "wrong": "无据", "uncited": "未注明照片"}
 
 
 def judge(config: JudgeGroupConfig) -> int:
-    """The command. Raises ConfigError for a group that the run has not; ManifestError, CheckpointError or
+    """`fieldcheck judge GROUP`. Raises ConfigError for a group that the run has not; ManifestError, CheckpointError or
     EngineError."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from tasks.checkpoints.resolve import resolve_for

@@ -22,7 +22,7 @@ from typing import Any
 
 from blocks.store import Store
 from configs.stores import TEMPORARY_PREFIX
-from tasks.runs.check import check_run
+from flows.commands.checks import check_any
 from tasks.runs.keys import MANIFEST, latest_key
 from tasks.runs.verified_files import Checked
 from tests.faults import child
@@ -202,7 +202,7 @@ def sequence(store: Store) -> int:
 def check_all(store: Store) -> list[Checked[Any]]:
     """Check every run that has a manifest; raises as `fieldcheck verify` does. A pointer names one of them."""
     keys = [key for key in published(store) if key.endswith(f"/{MANIFEST}")]
-    checked = [check_run(store, key) for key in keys]
+    checked = [check_any(store, key) for key in keys]
     if store.stat(latest_key(MISSION)) is not None:
         latest = json.loads(store.read(latest_key(MISSION)))
         assert latest["manifest"] in keys

@@ -108,7 +108,8 @@ def test_the_same_run_again_asks_nothing_and_changes_nothing(judged: Judging, en
     asked, before = len(engine.asked), files_of(first)
     again = judged(groups)
     assert (again["fresh"], again["asked"], len(engine.asked)) == (False, 0, asked)
-    assert files_of(again) == before
+    changed = {name for name, data in files_of(again).items() if data != before[name]}
+    assert changed <= {"metrics.json", "report.html"}  # they say what this run cost
 
 
 def test_labels_as_they_are_the_other_way_round_and_none_are_the_same_judgement(judged: Judging) -> None:
