@@ -139,7 +139,7 @@ def test_a_server_that_does_not_start_is_told_with_the_folder_and_without_a_trac
     manifest = tmp_path / "stage_a/x/runs/y/manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{}")
-    asked = [sys.executable, "-m", "flows.cli", "stage-b", "--manifest", str(manifest), "--judge.enabled", "false"]
+    asked = [sys.executable, "-m", "flows.cli", "stage-b", "--manifest", str(manifest), "--no-judge.enabled"]
     done = subprocess.run(asked, env=env_without_server(tmp_path), cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
     assert "PrefectUnavailable: the Prefect server inside this process did not start" in done.stderr

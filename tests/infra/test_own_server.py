@@ -172,7 +172,7 @@ def test_a_shell_that_has_not_is_told_what_to_say(running: Running, tmp_path: Pa
     manifest = tmp_path / "stage_a" / "m" / "runs" / "r" / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{}")
-    command = [sys.executable, "-m", "fieldcheck", "stage-b", "--manifest", str(manifest), "--judge.enabled", "false"]
+    command = [sys.executable, "-m", "fieldcheck", "stage-b", "--manifest", str(manifest), "--no-judge.enabled"]
     env = outer_env(PREFECT_API_URL=running.own.url, PREFECT_HOME=str(tmp_path / "prefect"))
     done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
