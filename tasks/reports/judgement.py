@@ -13,9 +13,10 @@ from tasks.assurance.records import Metrics
 from tasks.records.stage_b import Ticket, Unjudged
 from tasks.records.verdicts import Decision, JudgementManifest, ReviewReason, Selection
 from tasks.reports.measures import MEASURES, measures
-from tasks.reports.names import QUARANTINE, REVIEW_REASONS
+from tasks.reports.names import QUARANTINE
 from tasks.reports.pages import Html, badge, contents, join, page, section, table, tag, text
 from tasks.reports.tickets import KINDS, ticket_row
+from tasks.verdicts.names import REVIEW_REASONS
 
 SHOWN = 1000
 """Tickets on the page: a browser shows no more with ease. All of them are in `selections.jsonl`."""
@@ -117,9 +118,7 @@ def _unjudged(quarantined: Sequence[Unjudged]) -> Html:
     words = f"{len(quarantined)} 单在判定之前被隔离，同样需要人处理，不在复核率之内。"
     if len(quarantined) > SHOWN:
         words += f"下面列出前 {SHOWN} 单。"
-    return section(
-        "被隔离的工单", tag("p", text(words), class_="soft"), table(("工单", "原因", "代码"), rows, "narrow")
-    )
+    return section(QUARANTINED, tag("p", text(words), class_="soft"), table(("工单", "原因", "代码"), rows, "narrow"))
 
 
 def _judge(manifest: JudgementManifest) -> Html:

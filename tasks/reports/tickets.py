@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from tasks.records.stage_b import Ticket
 from tasks.records.verdicts import Clause, CriticReading, Decision, Selection, Verdict
-from tasks.reports.names import REVIEW_REASONS
 from tasks.reports.pages import Html, badge, join, tag, text
 from tasks.verdicts.critic import flags
+from tasks.verdicts.names import REVIEW_REASONS
 
 KINDS = {Decision.PASS: "pass", Decision.FAIL: "fail", Decision.REVIEW: "review"}
 """Colours of decisions, by the names that the page's style has."""

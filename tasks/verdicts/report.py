@@ -6,35 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from tasks.records.verdicts import Decision, ReviewReason, Selection
+from tasks.records.verdicts import Decision, Selection
 from tasks.runs.report import code, safe
+from tasks.verdicts.names import REVIEW_REASONS
 from tasks.verdicts.publish import PublishedJudgement
 
 _SAMPLES = 12
-
-REASON_NAMES = {
-    ReviewReason.NO_CANDIDATE_PARSES: "没有一份候选判定能读",
-    ReviewReason.FEW_CANDIDATES_PARSE: "能读的候选判定不到一半",
-    ReviewReason.TIE: "没有多数",
-    ReviewReason.LOW_AGREEMENT: "候选判定分歧大",
-    ReviewReason.BELOW_THRESHOLD: "得分低于门槛",
-    ReviewReason.UNCALIBRATED: "未认证",
-    ReviewReason.CRITIC_ASKS: "复核员要求再看",
-    ReviewReason.CRITIC_UNREADABLE: "复核意见大多不能读",
-    ReviewReason.EVIDENCE_INSUFFICIENT: "照片证据不足",
-    ReviewReason.FACTS_DISAGREE: "与事实检查不一致",
-    ReviewReason.CLAIM_NOT_IN_SUMMARY: "依据在摘要里找不到",
-    ReviewReason.CLAUSE_WITHOUT_PHOTO: "依据没有注明照片",
-    ReviewReason.ORDER_CHANGES_VERDICT: "照片换个顺序结论就变",
-    ReviewReason.REASON_NOT_DECISIVE: "去掉所引照片结论不变",
-    ReviewReason.ALL_IRRELEVANT: "全部是无关图片",
-    ReviewReason.INCOMPLETE_GROUP: "工单未标记完成",
-    ReviewReason.PHOTO_QUARANTINED: "有照片没能读",
-    ReviewReason.RECYCLED_PHOTO: "照片在别的工单里出现过",
-    ReviewReason.PROMPT_TOO_LONG: "照片太多，放不进一次提问",
-    ReviewReason.INSTRUCTION_IN_SUMMARY: "摘要里有指令",
-}
-"""What people call the reasons."""
 
 
 def markdown(
@@ -62,10 +39,10 @@ def markdown(
     reasons = Counter(reason for selection in selections for reason in selection.review_reasons)
     if reasons:
         lines += ["", "## 为什么要人复核", "", "| 原因 | 工单 |", "| --- | --- |"]
-        lines += [f"| {REASON_NAMES[reason]} `{reason}` | {count} |" for reason, count in reasons.most_common()]
+        lines += [f"| {REVIEW_REASONS[reason]} `{reason}` | {count} |" for reason, count in reasons.most_common()]
     lines += ["", "## 头几个工单", "", "| 工单 | 结论 | 提议 | 得分 | 依据 |", "| --- | --- | --- | --- | --- |"]
     for one in selections[:_SAMPLES]:
         score = "" if one.score is None else f"{one.score:.3f}"
-        told = safe(one.reason or "、".join(REASON_NAMES[reason] for reason in one.review_reasons))
+        told = safe(one.reason or "、".join(REVIEW_REASONS[reason] for reason in one.review_reasons))
         lines.append(f"| {safe(one.ticket_id)} | {one.decision.value} | {one.proposed or ''} | {score} | {told} |")
     return "\n".join(lines) + "\n"
