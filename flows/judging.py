@@ -27,10 +27,10 @@ from tasks.runs.keys import stage_b_folder
 from tasks.runs.task import Held, end_forced_run, holding
 from tasks.tickets.read import Tickets
 from tasks.verdicts.judged import Asked, Judged
-from tasks.verdicts.judgement import score_items, to_ask
+from tasks.verdicts.judgement import Judgement, score_items, to_ask
 from tasks.verdicts.kind import candidate_items, candidates_of
 from tasks.verdicts.opinions import opinion_items, opinions_of
-from tasks.verdicts.publish import Judgement, PublishedJudgement
+from tasks.verdicts.publish import PublishedJudgement
 from tasks.verdicts.scoring import Scored, scores_of
 from tasks.verdicts.task import publish_judgement, read_candidates, select_verdicts, show_judgement
 from tasks.work.kind import Kind
@@ -55,7 +55,7 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
         evidence = list(to_ask(told.tickets))
         kind = candidates_of(config, checkpoint)
         asked = [ask(kind, candidates, lambda: candidate_items(config.judge, kind.identity, evidence))]
-        rollouts = read_candidates(config, tickets, opaque(evidence), kind.identity, candidates.works)
+        rollouts = read_candidates(config, tickets, kind.identity, candidates.works)
 
         scoring = scores_of(config, checkpoint)
         scores = None

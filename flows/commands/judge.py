@@ -9,7 +9,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError, Fault
-from configs.missions import known_missions
 from configs.stage_b import JudgeGroupConfig
 from flows.printing import print_piece
 from flows.terminal import print_result, progress_line
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.checkpoints.resolve import Checkpoint
     from tasks.records.stage_b import Ticket
     from tasks.records.verdicts import Clause
-    from tasks.verdicts.rollout import Rollout
+    from tasks.verdicts.rollout import OutcomeOf, Rollout
 
 _MARKS = {"ok": "有据", "wrong": "无据", "uncited": "未注明照片"}
 
@@ -57,47 +56,37 @@ def _ticket(config: JudgeGroupConfig) -> Ticket:
 def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> dict[str, Any]:
     from tasks.checkpoints.spec import engine_spec
     from tasks.engines.open import open_engine
-    from tasks.records.errors import NoScores
-    from tasks.verdicts.identity import judge_key, judge_of
-    from tasks.verdicts.judgement import Inquiry, score_items, select_all, to_ask, why_no_scores
+    from tasks.verdicts.judgement import Inquiry, judgement_of, score_items, to_ask
     from tasks.verdicts.kind import candidate_items, candidates_of
     from tasks.verdicts.opinions import opinion_items, opinions_of
     from tasks.verdicts.rollout import rollout_of
     from tasks.verdicts.scoring import scores_of
     from tasks.work.one_by_one import OneByOne
 
-    settings, rollouts = config.judge, {}
+    settings = config.judge
     candidates, scoring, critic = (make(config, checkpoint) for make in (candidates_of, scores_of, opinions_of))
-    scored = settings.scoring == "logprobs"
+    rollouts: dict[str, Rollout] = {}
+    outcome_of: OutcomeOf = {}.get
     if evidence := list(to_ask([ticket])):
         print_piece(f"{candidates.prompt.user}{evidence[0].text()}\n")
         spec = engine_spec(checkpoint, config.model, config.engine, config.inputs, config.device)
         answers = OneByOne(open_engine(spec), print_piece)
+        outcome_of = answers.outcome
         answers.ask(candidates, candidate_items(settings, candidates.identity, evidence), stream=True)
-        rollout = rollout_of(ticket, settings, candidates.identity, answers.outcome)
-        rollouts[ticket.ticket_id] = rollout
+        rollout = rollouts[ticket.ticket_id] = rollout_of(ticket, settings, candidates.identity, outcome_of)
         _show(rollout)
-        if scored:
-            try:
-                answers.ask(scoring, score_items(scoring.identity, [rollout], settings))
-                lacking = why_no_scores(scoring.identity, [rollout], settings, answers.outcome)
-            except NoScores as error:
-                lacking = str(error)
-            if lacking is not None:
-                progress_line(f"the score is a share of the votes: {lacking}")
-                scored = False
+        if settings.scoring == "logprobs":
+            answers.ask(scoring, score_items(scoring.identity, [rollout], settings))
         if settings.critic and rollout.answer is not None:
             answers.ask(critic, opinion_items(critic.identity, [(rollout.evidence, rollout.answer)]), stream=True)
-        inquiry = Inquiry(
-            (scoring.identity, answers.outcome) if scored else None,
-            (critic.identity, answers.outcome) if settings.critic else None,
-        )
-    else:
-        inquiry = Inquiry(None, None)
-    mission = known_missions().get(ticket.mission)
-    key = judge_key(judge_of(config, checkpoint, mission, "logprobs" if scored else "votes"))
-    (selection,) = select_all([ticket], rollouts, inquiry, settings, key, mission.checks if mission else ())
-    told: dict[str, Any] = selection.model_dump(mode="json")
+    inquiry = Inquiry(
+        (scoring.identity, outcome_of) if settings.scoring == "logprobs" else None,
+        (critic.identity, outcome_of) if settings.critic else None,
+    )
+    judgement, lacking = judgement_of(config, checkpoint, [ticket], (), rollouts, inquiry)
+    if lacking is not None:
+        progress_line(f"the score is a share of the votes: {lacking}")
+    told: dict[str, Any] = judgement.selections[0].model_dump(mode="json")
     return told
 
 

@@ -31,7 +31,8 @@ from tasks.runs.shards import Receipt
 from tasks.runs.task import mission_slug, shown_if_possible
 from tasks.tickets.ingest import Ingested
 from tasks.tickets.labels import read_labels
-from tasks.verdicts.publish import Judgement, PublishedJudgement
+from tasks.verdicts.judgement import Judgement
+from tasks.verdicts.publish import PublishedJudgement
 
 PUBLISHED = "fieldcheck.stage-a.published"
 """Event of every published run; its resource is the mission, the manifest is related."""

@@ -16,10 +16,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from tasks.records.grammar import IRRELEVANT
 from tasks.records.jsonl import canonical
 from tasks.records.stage_b import Ticket
 
@@ -91,6 +92,6 @@ def quoted(summary: str) -> str:
     return json.dumps(_VERDICT.sub(r"\1\2：", summary.translate(_SIGNS)), ensure_ascii=False)
 
 
-def all_irrelevant(summaries: Iterable[str], irrelevant: str) -> bool:
+def all_irrelevant(ticket: Ticket) -> bool:
     """Whether no photo shows anything to judge."""
-    return all(summary == irrelevant for summary in summaries)
+    return all(summary == IRRELEVANT for summary in ticket.summaries.values())

@@ -8,7 +8,8 @@ from typing import Any
 from tasks.records.verdicts import Decision
 from tasks.runs.report import throughput
 from tasks.runs.shards import Receipt
-from tasks.verdicts.publish import Judgement, PublishedJudgement
+from tasks.verdicts.judgement import Judgement
+from tasks.verdicts.publish import PublishedJudgement
 
 
 @dataclass(frozen=True)

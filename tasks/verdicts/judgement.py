@@ -6,40 +6,60 @@ rollout -> what must be scored: the photos in several orders, a 不通过 withou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from configs.judge import JudgeConfig
-from configs.missions import Check
+from configs.missions import Check, known_missions
+from configs.stage_b import StageBConfig
+from tasks.checkpoints.resolve import Checkpoint
 from tasks.records.errors import Unaccounted
-from tasks.records.grammar import IRRELEVANT
-from tasks.records.outcomes import Answered, Outcome
+from tasks.records.guidance import Guidance
+from tasks.records.outcomes import Answered
 from tasks.records.reasons import Reason
-from tasks.records.stage_b import Ticket
-from tasks.records.verdicts import Checks, CriticReading, OrderCheck, RemovalCheck, Selection, Verdict
+from tasks.records.stage_b import Ticket, Unjudged
+from tasks.records.verdicts import Checks, CriticReading, OrderCheck, RemovalCheck, Selection, Trajectory
 from tasks.records.work import Identity, WorkItem
 from tasks.verdicts.critic import mostly_unreadable, read_critic
 from tasks.verdicts.evidence import Evidence, all_irrelevant, evidence_of
 from tasks.verdicts.facts import facts
+from tasks.verdicts.identity import judge_key, judge_of
 from tasks.verdicts.injection import instruction_in
+from tasks.verdicts.kind import guidance_for
 from tasks.verdicts.opinions import opinion_item
-from tasks.verdicts.rollout import Rollout, recycled
+from tasks.verdicts.rollout import OutcomeOf, Rollout, recycled
 from tasks.verdicts.scoring import Scored, score_item
 from tasks.verdicts.select import Findings, Gates, select
 from tasks.verdicts.votes import pass_probability
 
-OutcomeOf = Callable[[str], Outcome | None]
+Answers = tuple[Identity, OutcomeOf]
+"""What questions of one kind have in common, and where their outcomes are."""
+
 Places = tuple[int, ...]
 _HALF = 0.5
 
 
 @dataclass(frozen=True)
 class Inquiry:
-    """What was asked about a run's tickets, and where the answers are. `scores` is None where the engine gives none, or
-    none were asked for; `opinions` is None without a critic."""
+    """What was asked about a run's tickets. `scores` is None where the engine gives none, or none were asked for;
+    `opinions` is None without a critic."""
 
-    scores: tuple[Identity, OutcomeOf] | None
-    opinions: tuple[Identity, OutcomeOf] | None
+    scores: Answers | None
+    opinions: Answers | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that a judgement is. Trajectories are told once an evidence."""
+
+    mission: str
+    judge: dict[str, object]
+    guidance: Guidance
+    tickets: Sequence[Ticket]
+    trajectories: Sequence[Trajectory]
+    selections: Sequence[Selection]
+    unjudged: Sequence[Unjudged]
+    audit_seed: int
 
 
 def to_ask(tickets: Iterable[Ticket]) -> Iterator[Evidence]:
@@ -47,24 +67,17 @@ def to_ask(tickets: Iterable[Ticket]) -> Iterator[Evidence]:
     known = set()
     for ticket in tickets:
         evidence = evidence_of(ticket)
-        if evidence.digest not in known and not all_irrelevant(ticket.summaries.values(), IRRELEVANT):
+        if evidence.digest not in known and not all_irrelevant(ticket):
             known.add(evidence.digest)
             yield evidence
 
 
-def places_to_score(rollout: Rollout, judge: JudgeConfig) -> list[Places]:
-    """Which photos are scored in which order: the prompt's own, others if asked for, and those of the removal test."""
-    orders = rollout.evidence.orders()
-    found = orders if judge.order_check else orders[:1]
-    removal = rollout.removal() if judge.removal_check else None
-    return [*found, *(removal or ())]
-
-
 def score_items(identity: Identity, rollouts: Iterable[Rollout], judge: JudgeConfig) -> Iterator[WorkItem]:
-    """Everything that is scored of these tickets; what was never answered is not."""
+    """Everything that is scored of these tickets: the prompt's own order of photos, others if asked for, and the photos
+    of the removal test. What was never answered is not scored."""
     for rollout in rollouts:
         if not rollout.too_long:
-            for places in places_to_score(rollout, judge):
+            for places in (*_orders(rollout, judge), *(_removal(rollout, judge) or ())):
                 yield score_item(identity, rollout.evidence, places)
 
 
@@ -94,20 +107,54 @@ def gates_of(judge: JudgeConfig) -> Gates:
     )
 
 
+def judgement_of(
+    config: StageBConfig,
+    checkpoint: Checkpoint,
+    tickets: Sequence[Ticket],
+    unjudged: Sequence[Unjudged],
+    rollouts: Mapping[str, Rollout],
+    inquiry: Inquiry,
+) -> tuple[Judgement, str | None]:
+    """What becomes of each ticket; and, where the engine gave no scores though they were asked for, why: they are
+    shares of the votes then. `rollouts` are by ticket id; a ticket of which no photo shows anything has none.
+
+    Raises Unaccounted for a score that was never asked for.
+    """
+    lacking = None
+    if inquiry.scores is not None:
+        identity, outcome_of = inquiry.scores
+        lacking = why_no_scores(identity, rollouts.values(), config.judge, outcome_of)
+        if lacking is not None:
+            inquiry = replace(inquiry, scores=None)
+    mission = known_missions().get(config.mission)
+    judge = judge_of(config, checkpoint, mission, "votes" if inquiry.scores is None else "logprobs")
+    checks = mission.checks if mission else ()
+    once = {one.evidence.digest: one for one in rollouts.values()}
+    judgement = Judgement(
+        mission=config.mission,
+        judge=judge,
+        guidance=guidance_for(config),
+        tickets=tickets,
+        trajectories=tuple(line for one in once.values() for line in one.trajectories),
+        selections=tuple(select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks)),
+        unjudged=unjudged,
+        audit_seed=config.judge.audit_seed,
+    )
+    return judgement, lacking
+
+
 def select_all(
     tickets: Sequence[Ticket],
     rollouts: Mapping[str, Rollout],
     inquiry: Inquiry,
     judge: JudgeConfig,
-    judge_key: str,
+    key: str,
     checks: Sequence[Check],
-    thresholds: Mapping[Verdict, float] | None = None,
 ) -> Iterator[Selection]:
-    """What becomes of each ticket, in their order. `rollouts` are by ticket id; a ticket of which no photo shows
-    anything has none."""
+    """What becomes of each ticket, in their order; nothing is certified yet."""
     opinions = {name: _opinion(rollout, inquiry) for name, rollout in rollouts.items()}
     unreadable = mostly_unreadable(reading for reading in opinions.values() if reading is not None)
-    twice = recycled(tickets, IRRELEVANT)
+    twice = recycled(tickets)
     for ticket in tickets:
         rollout = rollouts.get(ticket.ticket_id)
         known = facts(checks, ticket.summaries)
@@ -128,10 +175,10 @@ def select_all(
             )
         yield select(
             ticket,
-            evidence_of(ticket).digest,
-            judge_key,
+            (rollout.evidence if rollout else evidence_of(ticket)).digest,
+            key,
             findings,
-            thresholds or {},
+            {},
             gates_of(judge),
             recycled=any(photo.sha256 in twice for photo in ticket.photos),
         )
@@ -152,13 +199,12 @@ def _scores(rollout: Rollout, inquiry: Inquiry, judge: JudgeConfig) -> tuple[flo
     """p_pass over the orders of the photos, and what the checks found; nothing where there are no scores."""
     if inquiry.scores is None or rollout.too_long:
         return None, Checks()
-    orders = rollout.evidence.orders()
-    pairs = [_pair(rollout, inquiry.scores, places) for places in (orders if judge.order_check else orders[:1])]
+    pairs = [_pair(rollout, inquiry.scores, places) for places in _orders(rollout, judge)]
     each = tuple(pass_probability([pair]) for pair in pairs)
     order = None
     if judge.order_check and len(each) > 1:
         order = OrderCheck(p_pass=each, flips=any((one > _HALF) != (each[0] > _HALF) for one in each))
-    removal = rollout.removal() if judge.removal_check else None
+    removal = _removal(rollout, judge)
     if removal is None:
         return pass_probability(pairs), Checks(order=order)
     without, alone = (pass_probability([_pair(rollout, inquiry.scores, places)]) for places in removal)
@@ -166,7 +212,16 @@ def _scores(rollout: Rollout, inquiry: Inquiry, judge: JudgeConfig) -> tuple[flo
     return pass_probability(pairs), Checks(order=order, removal=tried)
 
 
-def _pair(rollout: Rollout, scores: tuple[Identity, OutcomeOf], places: Places) -> tuple[float, float]:
+def _orders(rollout: Rollout, judge: JudgeConfig) -> list[Places]:
+    orders = rollout.evidence.orders()
+    return orders if judge.order_check else orders[:1]
+
+
+def _removal(rollout: Rollout, judge: JudgeConfig) -> tuple[Places, Places] | None:
+    return rollout.removal() if judge.removal_check else None
+
+
+def _pair(rollout: Rollout, scores: Answers, places: Places) -> tuple[float, float]:
     identity, outcome_of = scores
     outcome = outcome_of(score_item(identity, rollout.evidence, places).work_key)
     if not isinstance(outcome, Scored):

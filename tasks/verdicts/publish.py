@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
 from blocks.store import Store
-from tasks.records.guidance import Guidance
 from tasks.records.jsonl import to_line
-from tasks.records.stage_b import Ticket, Unjudged
-from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory
+from tasks.records.verdicts import Decision, JudgementManifest
 from tasks.runs.files import JsonlWriter, LocalFile
 from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED, stage_b_folder
 from tasks.runs.manifest import PublishedRun, put_run, versions
 from tasks.verdicts.identity import judge_key, judgement_id
+from tasks.verdicts.judgement import Judgement
 
 PublishedJudgement = PublishedRun[JudgementManifest]
 """A published judgement."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """All that a judgement is. Trajectories are told once an evidence."""
-
-    mission: str
-    judge: dict[str, object]
-    guidance: Guidance
-    tickets: Sequence[Ticket]
-    trajectories: Sequence[Trajectory]
-    selections: Sequence[Selection]
-    unjudged: Sequence[Unjudged]
-    audit_seed: int
 
 
 def publish(store: Store, judgement: Judgement, confirm: Callable[[], None] = lambda: None) -> PublishedJudgement:

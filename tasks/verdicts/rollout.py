@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from configs.judge import JudgeConfig
 from tasks.records.errors import Unaccounted
+from tasks.records.grammar import IRRELEVANT
 from tasks.records.outcomes import Answered, Failed, Outcome
 from tasks.records.reasons import Reason
 from tasks.records.stage_b import Ticket
@@ -65,7 +67,7 @@ def rollout_of(ticket: Ticket, judge: JudgeConfig, identity: Identity, outcome_o
     failed."""
     evidence = evidence_of(ticket)
     keys = [photo.key for photo in evidence.photos]
-    trajectories, candidates, reasons = [], [], set()
+    trajectories, readings, reasons = [], [], set()
     for index, item in enumerate(candidate_items(judge, identity, [evidence])):
         outcome = outcome_of(item.work_key)
         if outcome is None:
@@ -91,20 +93,19 @@ def rollout_of(ticket: Ticket, judge: JudgeConfig, identity: Identity, outcome_o
                 completion_tokens=outcome.completion_tokens if isinstance(outcome, Answered) else 0,
             )
         )
-        candidates.append(_candidate(index, judge.grid[cell].temperature, renumbered(reading, keys), ticket))
+        readings.append(renumbered(reading, keys))
         reasons.add(outcome.reason if isinstance(outcome, Failed) else None)
-    return Rollout(
-        ticket, evidence, tuple(trajectories), tuple(candidates), too_long=reasons == {Reason.PROMPT_TOO_LONG}
-    )
+    candidates = _candidates(readings, [one.temperature for one in trajectories], ticket)
+    return Rollout(ticket, evidence, tuple(trajectories), candidates, too_long=reasons == {Reason.PROMPT_TOO_LONG})
 
 
-def recycled(tickets: Sequence[Ticket], irrelevant: str, most: int = 5) -> set[str]:
+def recycled(tickets: Sequence[Ticket], most: int = 5) -> set[str]:
     """sha256s of photos that stand under more than one work order, and under no more than `most`: what is everywhere,
     such as a drawing, links nothing. A photo that shows nothing to judge does not count."""
     groups: dict[str, set[str]] = {}
     for ticket in tickets:
         for photo, summary in zip(ticket.photos, ticket.summaries.values(), strict=True):
-            if summary != irrelevant:
+            if summary != IRRELEVANT:
                 groups.setdefault(photo.sha256, set()).add(ticket.group_id)
     return {sha256 for sha256, found in groups.items() if 1 < len(found) <= most}
 
@@ -122,6 +123,10 @@ def _violations(outcome: Outcome, reading: Reading) -> tuple[str, ...]:
     return (outcome.reason.value,)
 
 
-def _candidate(index: int, temperature: float, reading: Reading, ticket: Ticket) -> Candidate:
-    clauses = check_clauses(reading.clauses, ticket.summaries)
-    return Candidate(index, temperature, reading.verdict, reading.reason, reading.confidence, clauses)
+def _candidates(readings: Sequence[Reading], temperatures: Sequence[float], ticket: Ticket) -> tuple[Candidate, ...]:
+    """Candidates with their clauses checked, all in one go: the summaries are read once."""
+    checked = iter(check_clauses([clause for one in readings for clause in one.clauses], ticket.summaries))
+    return tuple(
+        Candidate(index, heat, one.verdict, one.reason, one.confidence, tuple(islice(checked, len(one.clauses))))
+        for index, (one, heat) in enumerate(zip(readings, temperatures, strict=True))
+    )

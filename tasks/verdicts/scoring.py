@@ -5,7 +5,7 @@ The photos are shown in several orders, and without those that a reason names: n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,10 +88,3 @@ def score_item(identity: Identity, evidence: Evidence, places: tuple[int, ...]) 
     """The score of a ticket's evidence with these photos in this order."""
     text = Text(f"{evidence.digest[:16]}/{','.join(map(str, places))}", evidence.text(places))
     return WorkItem(identity.work_key(text.sha256), text)
-
-
-def order_items(identity: Identity, evidence: Iterable[Evidence], *, further: bool) -> Iterator[WorkItem]:
-    """The scores of each ticket's evidence in its own order of photos, and in `further` ones."""
-    for one in evidence:
-        for places in one.orders() if further else one.orders()[:1]:
-            yield score_item(identity, one, places)

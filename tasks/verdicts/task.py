@@ -9,7 +9,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from blocks.stores import open_store
-from configs.missions import known_missions
 from configs.stage_b import StageBConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.common.retry import RETRIED
@@ -19,11 +18,9 @@ from tasks.records.verdicts import Selection
 from tasks.records.work import Identity
 from tasks.runs.report import safe
 from tasks.runs.task import Held, mission_slug, shown_if_possible
-from tasks.verdicts.evidence import Evidence, evidence_of
-from tasks.verdicts.identity import judge_key, judge_of
-from tasks.verdicts.judgement import Inquiry, select_all, why_no_scores
-from tasks.verdicts.kind import guidance_for
-from tasks.verdicts.publish import Judgement, PublishedJudgement, publish
+from tasks.verdicts.evidence import all_irrelevant
+from tasks.verdicts.judgement import Inquiry, Judgement, judgement_of
+from tasks.verdicts.publish import PublishedJudgement, publish
 from tasks.verdicts.report import markdown
 from tasks.verdicts.rollout import Rollout, rollout_of
 
@@ -32,15 +29,12 @@ Rollouts = dict[str, Rollout]
 
 
 @task(name="read-candidates", cache_policy=NO_CACHE, **RETRIED)
-def read_candidates(
-    config: StageBConfig, tickets: Sequence[Ticket], evidence: Sequence[Evidence], identity: Identity, works: Works
-) -> Rollouts:
+def read_candidates(config: StageBConfig, tickets: Sequence[Ticket], identity: Identity, works: Works) -> Rollouts:
     """The rollout of each ticket that was asked about. Raises Unaccounted."""
-    asked = {one.digest for one in evidence}
     found = {
         ticket.ticket_id: rollout_of(ticket, config.judge, identity, works.outcome)
         for ticket in tickets
-        if evidence_of(ticket).digest in asked
+        if not all_irrelevant(ticket)
     }
     unread = sum(one.winner is None for one in found.values())
     get_run_logger().info("%d tickets have their candidates; %d of them without a majority", len(found), unread)
@@ -58,30 +52,14 @@ def select_verdicts(
     opinions: tuple[Identity, Works] | None,
 ) -> Judgement:
     """What becomes of each ticket, and all that the judgement is. Raises Unaccounted."""
-    if scores is not None:
-        lacking = why_no_scores(scores[0], rollouts.values(), config.judge, scores[1].outcome)
-        if lacking is not None:
-            get_run_logger().warning("scores are shares of the votes, for the engine gives no others: %s", lacking)
-            scores = None
     inquiry = Inquiry(
         scores=None if scores is None else (scores[0], scores[1].outcome),
         opinions=None if opinions is None else (opinions[0], opinions[1].outcome),
     )
-    mission = known_missions().get(config.mission)
-    judge = judge_of(config, checkpoint, mission, "votes" if scores is None else "logprobs")
-    checks = mission.checks if mission else ()
-    selections = tuple(select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks))
-    once = {one.evidence.digest: one for one in rollouts.values()}
-    return Judgement(
-        mission=config.mission,
-        judge=judge,
-        guidance=guidance_for(config),
-        tickets=tickets,
-        trajectories=tuple(line for one in once.values() for line in one.trajectories),
-        selections=selections,
-        unjudged=unjudged,
-        audit_seed=config.judge.audit_seed,
-    )
+    judgement, lacking = judgement_of(config, checkpoint, tickets, unjudged, rollouts, inquiry)
+    if lacking is not None:
+        get_run_logger().warning("scores are shares of the votes, for the engine gives no others: %s", lacking)
+    return judgement
 
 
 @task(name="publish-judgement", cache_policy=NO_CACHE, **RETRIED)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from tasks.engines.protocol import Completion, Decoding, FinishReason, Request, Scores
+from tasks.engines.protocol import Completion, Decoding, Failure, FinishReason, Request, Result, Scores
 from tasks.records.errors import EngineError
 from tasks.records.outcomes import READER, Answered, Failed, Outcome, Unfinished
 from tasks.records.photos import Photo
@@ -91,6 +91,12 @@ class Kind(ABC):
     def failed(self, item: WorkItem, reason: Reason, detail: str) -> Failed:
         """The record of an item that has no answer."""
         return Failed(work_key=item.work_key, sha256=item.about.sha256, reason=reason, detail=detail, reader=READER)
+
+    def outcome_of(self, item: WorkItem, result: Result, engine: str, attempts: int) -> Outcome:
+        """The record of whatever an engine gave for an item."""
+        if isinstance(result, Failure):
+            return self.failed(item, result.error.reason, result.error.detail)
+        return self.outcome(item, result, engine, attempts)
 
     def judge_again(self, outcome: Outcome) -> Outcome:
         """An outcome of an earlier run by the rules of today; the same object if it is what it was.

@@ -11,7 +11,7 @@ from functools import partial
 from blocks.errors import ObjectMissing, StoreDenied
 from tasks.engines.protocol import Engine, Failure, Request, Result, Results, longest_first
 from tasks.records.errors import EngineError, NoScores, PhotoError
-from tasks.records.outcomes import Outcome
+from tasks.records.outcomes import Failed, Outcome
 from tasks.records.photos import Photo
 from tasks.records.reasons import REDECODED, Reason
 from tasks.records.work import Shard, WorkItem
@@ -158,13 +158,8 @@ class ShardReader:
     def _take(self, result: Result) -> None:
         one = self._open[result.id]
         one.asked += 1
-        outcome: Outcome
-        if isinstance(result, Failure):
-            outcome = self._kind.failed(one.item, result.error.reason, result.error.detail)
-            again = outcome.reason in REDECODED
-        else:
-            outcome = self._kind.outcome(one.item, result, self.engine.name, attempts=one.asked)
-            again = not outcome.ok
+        outcome = self._kind.outcome_of(one.item, result, self.engine.name, one.asked)
+        again = outcome.reason in REDECODED if isinstance(outcome, Failed) else not outcome.ok
         if again and one.asked < self._kind.rungs:
             self._again.append(self._request(one))
             return

@@ -23,7 +23,7 @@ from tasks.runs.keys import split_manifest_uri, stage_b_folder
 from tasks.tickets.ingest import tickets_of
 from tasks.verdicts.evidence import Evidence, evidence_of
 from tasks.verdicts.kind import candidate_items, candidates_of
-from tasks.verdicts.scoring import order_items, scores_of
+from tasks.verdicts.scoring import score_item, scores_of
 from tests.builders import MISSION, files_under, make_group
 from tests.demo import Demo
 from tests.judging import drawn_groups, lasting, publish_drawn
@@ -112,7 +112,8 @@ def test_no_order_of_file_names_changes_a_request_or_a_score(demo: Demo, tmp_pat
 def requests_of(config: StageBConfig, checkpoint: Checkpoint, evidence: Evidence) -> list[Request]:
     """All that is asked about a ticket before its candidates are known."""
     candidates, scoring = candidates_of(config, checkpoint), scores_of(config, checkpoint)
+    scored = (score_item(scoring.identity, evidence, places) for places in evidence.orders())
     return [
         *(candidates.request(one, 0, None) for one in candidate_items(config.judge, candidates.identity, [evidence])),
-        *(scoring.request(one, 0, None) for one in order_items(scoring.identity, [evidence], further=True)),
+        *(scoring.request(one, 0, None) for one in scored),
     ]
