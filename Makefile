@@ -24,8 +24,8 @@ SITE ?= local
 PORT ?= $(or $(PREFECT_SERVER_API_PORT),4200)
 SERVER_AT := $(if $(filter command line,$(origin PORT)),env -u PREFECT_API_URL )PREFECT_SERVER_API_PORT=$(PORT)
 
-.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale lock lock-vllm \
-	vllm vllm-server checkpoint-given clean
+.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale bench-verdicts lock \
+	lock-vllm vllm vllm-server checkpoint-given clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -79,6 +79,10 @@ bench: $(READY) ## measure the engine against what one would use instead
 
 bench-memory: $(READY) ## what each number format costs in memory, text and speed
 	$(BIN)/python -m tests.benchmarks.memory
+
+bench-verdicts: $(READY) ## measure what the demo's judge makes of held-out groups
+	@$(BIN)/python -m infra.demo.prepare --root $(DEMO)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.verdicts $(DEMO)/judge
 
 bench-scale: $(READY) ## measure the flow on 20,000 and 200,000 photos
 	$(BIN)/python -m tests.benchmarks.scale

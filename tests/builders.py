@@ -67,9 +67,9 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_photo(content: str, name: str = "img1.jpg", group: str = "QC-0001") -> Photo:
+def make_photo(content: str, name: str = "img1.jpg", group: str = "QC-0001", mission: str = MISSION) -> Photo:
     """A photo that was verified, whose bytes are told apart by `content`."""
-    return Photo(name, f"{MISSION}/{group}/{name}", size=100, sha256=sha(content), width=64, height=48)
+    return Photo(name, f"{mission}/{group}/{name}", size=100, sha256=sha(content), width=64, height=48)
 
 
 def make_group(
@@ -78,16 +78,19 @@ def make_group(
     label: Label | None = Label.PASS,
     contents: Sequence[str] | None = None,
     marked: bool = True,
+    mission: str = MISSION,
 ) -> Group:
     """A verified group; its photos differ from those of other groups unless `contents` says otherwise."""
     told = contents or [f"{group_id}/{index}" for index in range(1, photos + 1)]
     return Group(
         group_id=group_id,
-        mission=MISSION,
+        mission=mission,
         label=label,
-        photos=tuple(make_photo(content, f"img{index}.jpg", group_id) for index, content in enumerate(told, start=1)),
+        photos=tuple(
+            make_photo(content, f"img{index}.jpg", group_id, mission) for index, content in enumerate(told, start=1)
+        ),
         marked=marked,
-        folder=f"{MISSION}/{label}/{group_id}" if label else f"{MISSION}/{group_id}",
+        folder=f"{mission}/{label}/{group_id}" if label else f"{mission}/{group_id}",
     )
 
 

@@ -46,15 +46,15 @@ def drawn_groups(
     return found
 
 
-def publish_drawn(store: Store, groups: Sequence[tuple[Group, list[str]]]) -> Published:
-    """Publish a run of Stage-A with these groups."""
+def publish_drawn(store: Store, groups: Sequence[tuple[Group, list[str]]], mission: str = MISSION) -> Published:
+    """Publish a run of Stage-A with these groups of a mission."""
     outcomes = {
         outcome.work_key: outcome
         for group, texts in groups
         for photo, text in zip(group.photos, texts, strict=True)
         for outcome in [make_summarised(photo, text)]
     }
-    return publish_groups(store, [group for group, _ in groups], outcomes)
+    return publish_groups(store, [group for group, _ in groups], outcomes, mission=mission)
 
 
 def lasting(store: Store, mission: str = MISSION) -> dict[str, Any]:
