@@ -79,7 +79,7 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
         published: PublishedJudgement = publish_judgement(config, opaque(judgement), held)
 
     seconds = time.monotonic() - began
-    show_judgement(config, published, opaque(judgement.selections), seconds)
+    show_judgement(config, published, opaque(judgement), seconds)
     if config.force:
         for one in (kind, scoring, critic):
             end_forced_run(config.store, config.s3, folder, one.identity.digest)

@@ -13,10 +13,11 @@ from blocks.store import Store
 from infra.demo.scenes import Scene, Split, sample, seed_of
 from infra.demo.wording import summary
 from tasks.engines.protocol import Completion, Request, Result, Results, Scores
+from tasks.records.outcomes import Outcome
 from tasks.records.photos import Group, Label
 from tasks.runs.keys import stage_b_folder
 from tasks.runs.publish import Published
-from tests.builders import MISSION, make_group, make_summarised, publish_groups
+from tests.builders import MISSION, make_failed, make_group, make_summarised, publish_groups
 
 LabelOf = Callable[[int], Label | None]
 
@@ -46,15 +47,21 @@ def drawn_groups(
     return found
 
 
-def publish_drawn(store: Store, groups: Sequence[tuple[Group, list[str]]], mission: str = MISSION) -> Published:
-    """Publish a run of Stage-A with these groups of a mission."""
-    outcomes = {
+def publish_drawn(
+    store: Store,
+    groups: Sequence[tuple[Group, list[str]]],
+    mission: str = MISSION,
+    unreadable: Sequence[Group] = (),
+) -> Published:
+    """Publish a run of Stage-A with these groups of a mission, and in its quarantine those whose photos are cut off."""
+    outcomes: dict[str, Outcome] = {
         outcome.work_key: outcome
         for group, texts in groups
         for photo, text in zip(group.photos, texts, strict=True)
         for outcome in [make_summarised(photo, text)]
     }
-    return publish_groups(store, [group for group, _ in groups], outcomes, mission=mission)
+    outcomes |= {one.work_key: one for group in unreadable for one in map(make_failed, group.photos)}
+    return publish_groups(store, [*(group for group, _ in groups), *unreadable], outcomes, mission=mission)
 
 
 def lasting(store: Store, mission: str = MISSION) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from tasks.assurance.records import Metrics
 from tasks.records.stage_b import Ticket, Unjudged
 from tasks.records.verdicts import Decision, JudgementManifest, ReviewReason, Selection
 from tasks.reports.measures import MEASURES, measures
-from tasks.reports.names import QUARANTINE
 from tasks.reports.pages import Html, badge, contents, join, page, section, table, tag, text
 from tasks.reports.tickets import KINDS, ticket_row
-from tasks.verdicts.names import REVIEW_REASONS
+from tasks.verdicts.names import QUARANTINE, REVIEW_REASONS
 
 SHOWN = 1000
 """Tickets on the page: a browser shows no more with ease. All of them are in `selections.jsonl`."""

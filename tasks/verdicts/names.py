@@ -1,7 +1,8 @@
-"""What pages in Chinese call the reasons for which a person must look. Knows no page."""
+"""What pages in Chinese call the reasons why a person must look, and those of Stage-A's quarantine. Knows no page."""
 
 from __future__ import annotations
 
+from tasks.records.reasons import Reason
 from tasks.records.verdicts import ReviewReason
 
 REVIEW_REASONS: dict[ReviewReason, str] = {
@@ -25,4 +26,34 @@ REVIEW_REASONS: dict[ReviewReason, str] = {
     ReviewReason.RECYCLED_PHOTO: "照片与其他工单重复",
     ReviewReason.PROMPT_TOO_LONG: "摘要太长，超出模型上限",
     ReviewReason.INSTRUCTION_IN_SUMMARY: "摘要中含有指令性文字",
+}
+
+QUARANTINE: dict[Reason, str] = {
+    Reason.EMPTY_FILE: "空文件",
+    Reason.NOT_AN_IMAGE: "不是图片",
+    Reason.UNSUPPORTED_FORMAT: "不支持的图片格式",
+    Reason.EXTENSION_MISMATCH: "扩展名与内容不符",
+    Reason.TRUNCATED_IMAGE: "图片不完整",
+    Reason.CORRUPT_IMAGE: "图片已损坏",
+    Reason.TOO_MANY_BYTES: "文件太大",
+    Reason.TOO_MANY_PIXELS: "像素太多",
+    Reason.TOO_SMALL: "图片太小",
+    Reason.TOO_ELONGATED: "图片过于细长",
+    Reason.BAD_NAME: "名称无法使用",
+    Reason.UNREADABLE: "无法读取",
+    Reason.CHANGED: "照片在读取期间被更换",
+    Reason.SUMMARY_INVALID: "摘要不合格式",
+    Reason.PROMPT_TOO_LONG: "问题太长，超出模型上限",
+    Reason.CAPTION_INVALID: "标注不合格式",
+    Reason.CONTENT_REFUSED: "被服务器的内容过滤拒绝",
+    Reason.REQUEST_REFUSED: "被服务器拒绝",
+    Reason.ANSWER_REPEATS: "回答不断重复",
+    Reason.ANSWER_BROKEN_OFF: "回答中断",
+    Reason.ENGINE_FAILED: "推理失败",
+    Reason.NO_SCORES: "服务器不提供分数",
+    Reason.EMPTY_GROUP: "工单没有照片",
+    Reason.UNCLEAR_LABEL: "标签文件夹名称不明",
+    Reason.MARKER_MISSING: "缺少完成标记",
+    Reason.DUPLICATE_PHOTO: "工单内有重复照片",
+    Reason.PHOTO_REJECTED: "有照片被隔离，整单不判",
 }

@@ -14,7 +14,6 @@ from tasks.checkpoints.resolve import Checkpoint
 from tasks.common.retry import RETRIED
 from tasks.ledger.works import Works
 from tasks.records.stage_b import Ticket, Unjudged
-from tasks.records.verdicts import Selection
 from tasks.records.work import Identity
 from tasks.runs.report import safe
 from tasks.runs.task import Held, mission_slug, shown_if_possible
@@ -71,13 +70,17 @@ def publish_judgement(config: StageBConfig, judgement: Judgement, held: Held) ->
 
 
 @task(name="show-judgement", cache_policy=NO_CACHE, **RETRIED)
-def show_judgement(
-    config: StageBConfig, published: PublishedJudgement, selections: Sequence[Selection], seconds: float
-) -> None:
+def show_judgement(config: StageBConfig, published: PublishedJudgement, judgement: Judgement, seconds: float) -> None:
     """Show the judgement in Prefect's UI."""
     with shown_if_possible():
         create_markdown_artifact(
             key=f"stage-b-{mission_slug(config.mission)}",
-            markdown=markdown(published, selections, seconds, uncalibrated=config.judge.uncalibrated),
+            markdown=markdown(
+                published,
+                judgement.selections,
+                judgement.unjudged,
+                seconds,
+                uncalibrated=config.judge.uncalibrated,
+            ),
             description=f"Stage-B: {safe(config.mission)}",
         )

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from blocks.local_store import LocalStore
 from configs.stage_b import StageBConfig
@@ -26,6 +29,7 @@ from tasks.records.photos import Group, Label
 from tasks.records.reasons import Reason
 from tasks.records.verdicts import JudgementManifest, Verdict
 from tasks.runs.keys import split_manifest_uri
+from tasks.verdicts.names import QUARANTINE
 from tasks.verdicts.publish import sealed
 from tests.builders import MISSION, make_group
 from tests.demo import Demo
@@ -313,6 +317,29 @@ def test_an_engine_without_scores_judges_by_votes_and_says_so_once(
     assert warnings[0].startswith("scores are shares of the votes, for the engine gives no others: ")
     # What a server's operator may have changed is asked for again, and nothing else is.
     assert stage_b(manifest=published.uri, **told)["fresh"] is False
+
+
+def test_a_group_that_stage_a_quarantined_is_shown_beside_the_verdicts(
+    demo: Demo, engine: RuleJudge, tmp_path: Path, prefect_harness: str
+) -> None:
+    published = publish_drawn(LocalStore(tmp_path), [group(1, GOOD, SINGLE)], unreadable=[make_group("QC-0002", 1)])
+    state = stage_b(
+        manifest=published.uri,
+        model={"base": demo.checkpoint},
+        device="cpu",
+        judge={"uncalibrated": "allow"},
+        return_state=True,
+    )
+    summary = state.result()
+    assert (summary["tickets"], summary["unjudged"]) == (1, 1)
+    assert lines_of(summary, "unjudged.jsonl") == [{"group_id": "QC-0002", "reason": "photo_rejected"}]
+    told = QUARANTINE[Reason.PHOTO_REJECTED]
+    page = files_of(summary)["report.html"].decode()
+    assert re.search(rf"QC-0002<.*{told}", page)
+    with get_client(sync_client=True) as client:
+        this_run = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+        shown_there = {one.key: str(one.data) for one in client.read_artifacts(flow_run_filter=this_run)}
+    assert rf"| QC\-0002 | {told} `photo_rejected` |" in shown_there["stage-b-air-baffle"]
 
 
 def first_crooked(user: str) -> str:

@@ -27,8 +27,8 @@ from tasks.records.verdicts import (
 )
 from tasks.reports import judgement
 from tasks.reports.judgement import judgement_page
-from tasks.reports.names import NOTES, QUARANTINE
-from tasks.verdicts.names import REVIEW_REASONS
+from tasks.reports.names import NOTES
+from tasks.verdicts.names import QUARANTINE, REVIEW_REASONS
 from tests.builders import MISSION, examples
 from tests.tasks.assurance.made_up import (
     FAIL,
