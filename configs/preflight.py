@@ -100,12 +100,13 @@ def check_store(uri: str) -> Iterator[Fault]:
 
 
 def check_manifest(uri: str) -> Iterator[Fault]:
-    """A published run's manifest must be given, and there if it is on a disk."""
+    """A published run's manifest, or its mission's pointer, must be given, and there if it is on a disk."""
     if not uri:
         yield Fault("manifest", "is not given", "give the URI of a manifest.json")
         return
-    if not uri.endswith("/manifest.json"):
-        yield Fault("manifest", f"{uri} is not a manifest", "give the URI that ends in /manifest.json")
+    if not uri.endswith(("/manifest.json", "/latest.json")):
+        cure = "give the URI that ends in /manifest.json, or in /latest.json for the newest run"
+        yield Fault("manifest", f"{uri} is not a manifest", cure)
         return
     try:
         # Of block://name/key only the name says where the store is.

@@ -21,7 +21,11 @@ from configs.work import WorkConfig
 class VerifyConfig(BaseConfig):
     """Which published run to read, and how it is reached."""
 
-    manifest: str = Field("", description="URI of a published run's manifest.json: a path, or s3://bucket/key.")
+    manifest: str = Field(
+        "",
+        description="URI of a published run's manifest.json, or of its mission's latest.json for the newest one: a "
+        "path, or s3://bucket/key.",
+    )
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="Expected sha256 of the manifest; checked when given."
     )
@@ -62,7 +66,7 @@ class StageBConfig(WorkConfig, VerifyConfig):
     @property
     def mission(self) -> str:
         """The mission, as the manifest's place says it; empty if that is no place of a run."""
-        match = re.search(r"(?:^|/)stage_a/([^/]+)/runs/", self.manifest)
+        match = re.search(r"(?:^|/)stage_a/([^/]+)/(?:runs/|latest\.json$)", self.manifest)
         return match[1] if match else ""
 
     def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """Stage-B: a published Stage-A run in, tickets and verdicts out. Knows the order of the steps, not their inside.
 
-check manifest -> ingest tickets -> judge them, unless tickets are all that is wanted -> measure by labels
+find the newest run, if that is meant -> check manifest -> ingest tickets -> judge them, unless tickets are all that is
+wanted -> measure by labels
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from flows.judging import judge_tickets
 from flows.printing import escape_logs
 from tasks.assurance.records import Metrics, Spent
 from tasks.reports.task import measure_judgement
-from tasks.runs.task import check_manifest
+from tasks.runs.task import check_manifest, find_newest
 from tasks.tickets.task import ingest_tickets, load_tickets
 
 
 def _run_name() -> str:
     from prefect.runtime import flow_run
 
-    mission = re.search(r"stage_a/([^/]+)/runs/", str(flow_run.parameters.get("manifest")))
+    mission = re.search(r"stage_a/([^/]+)/(?:runs/|latest\.json$)", str(flow_run.parameters.get("manifest")))
     return f"{mission[1] if mission else 'stage-b'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -49,6 +50,8 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     stop_if_crashing()
     config = load(StageBConfig, given(parameters), profile, checkpoint_of)
 
+    if config.manifest.endswith("/latest.json"):
+        config = config.model_copy(update={"manifest": find_newest(config.manifest, config.s3)})
     checked = check_manifest(config.manifest, config.sha256, config.s3)
     ingested = ingest_tickets(config, checked.sha256, handed_by and str(handed_by))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,13 @@ def verify(config: VerifyConfig) -> int:
     """`fieldcheck verify MANIFEST`. Raises ManifestError, RecordError or StoreError for what does not verify."""
     from blocks.stores import open_store
     from tasks.runs.keys import split_manifest_uri
+    from tasks.runs.newest import manifest_of
 
-    root, key = split_manifest_uri(config.manifest)
-    checked = check_any(open_store(root, config.s3), key, config.sha256)
+    opened = partial(open_store, options=config.s3)
+    root, key = split_manifest_uri(manifest := manifest_of(config.manifest, opened))
+    checked = check_any(opened(root), key, config.sha256)
     of = {"name": checked.manifest.name} if checked.stage == "dense" else {"mission": checked.manifest.mission}
-    return print_result(_verified(config.manifest, checked, of))
+    return print_result(_verified(manifest, checked, of))
 
 
 def check_any(store: Store, key: str, expected: str | None = None) -> Checked[Any]:

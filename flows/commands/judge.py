@@ -6,6 +6,7 @@ candidates, each with its clauses checked -> scores -> second opinion -> what be
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import ConfigError, Fault
@@ -36,12 +37,14 @@ def judge(config: JudgeGroupConfig) -> int:
 def _ticket(config: JudgeGroupConfig) -> Ticket:
     from blocks.stores import open_store
     from tasks.runs.keys import split_manifest_uri
+    from tasks.runs.newest import manifest_of
     from tasks.tickets.ingest import tickets_of
 
-    root, key = split_manifest_uri(config.manifest)
+    opened = partial(open_store, options=config.s3)
+    root, key = split_manifest_uri(manifest_of(config.manifest, opened))
     found = [
         ticket
-        for ticket in tickets_of(open_store(root, config.s3), key, config.sha256)
+        for ticket in tickets_of(opened(root), key, config.sha256)
         if config.group in (ticket.group_id, ticket.ticket_id)
     ]
     if len(found) == 1:

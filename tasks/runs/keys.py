@@ -39,6 +39,8 @@ REPORT = "report.html"
 _INDEX = re.compile(r"/index/[0-9a-f]{16}/(?P<epoch>[0-9]{6,9})(?:\.(?P<revision>[0-9]{1,6}))?-[0-9a-f]{64}\.json$")
 _MANIFEST_URI = re.compile(r"(?:(?P<root>.*)/)?(?P<key>(?:stage_[ab]|dense)/[^/]+/runs/[^/]+/manifest\.json)")
 
+_LATEST_URI = re.compile(r"(?:(?P<root>.*)/)?stage_a/(?P<mission>[^/]+)/latest\.json")
+
 
 def records_name(mission: str) -> str:
     """File name of a run's product."""
@@ -125,4 +127,14 @@ def split_manifest_uri(uri: str) -> tuple[str, str]:
             f"{uri} is not <store>/stage_a/<mission>/runs/<run>/manifest.json, nor one of stage_b or dense; "
             "give a manifest's URI"
         )
-    return match["root"] or ("/" if uri.startswith("/") else "."), match["key"]
+    return _root(match, uri), match["key"]
+
+
+def split_latest_uri(uri: str) -> tuple[str, str] | None:
+    """The store's root and the mission of a `latest.json`; None if the URI is not of one."""
+    match = _LATEST_URI.fullmatch(uri)
+    return None if match is None else (_root(match, uri), match["mission"])
+
+
+def _root(match: re.Match[str], uri: str) -> str:
+    return match["root"] or ("/" if uri.startswith("/") else ".")

@@ -31,6 +31,7 @@ from tasks.runs.check import check_run, read_quarantine, read_records
 from tasks.runs.forced import end_forced
 from tasks.runs.keys import split_manifest_uri, stage_a_folder, stage_b_folder
 from tasks.runs.lease import Lease
+from tasks.runs.newest import manifest_of
 from tasks.runs.pointer import look, point_to
 from tasks.runs.publish import Published, Validated, publish
 from tasks.runs.report import quarantine_rows, run_markdown, safe
@@ -233,6 +234,14 @@ def mission_slug(mission: str) -> str:
     """A mission's name as keys of artifacts can have it."""
     known = known_missions().get(mission)
     return known.slug if known else "other"
+
+
+@task(name="find-newest", cache_policy=NO_CACHE, **RETRIED)
+def find_newest(uri: str, s3: S3Options) -> str:
+    """The manifest that a URI stands for, see `manifest_of`. Raises ManifestError or StoreError."""
+    found = manifest_of(uri, partial(open_store, options=s3))
+    get_run_logger().info("%s is %s", uri, found)
+    return found
 
 
 @task(name="check-manifest", cache_policy=NO_CACHE, **RETRIED)

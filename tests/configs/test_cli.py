@@ -17,6 +17,8 @@ from configs.commands import COMMANDS
 from configs.missions import known_missions
 from configs.variables import SHORTCUTS
 from flows.cli import main
+from tasks.runs.keys import latest_key, split_manifest_uri
+from tasks.runs.pointer import point_to
 from tasks.runs.publish import Published
 from tests.builders import MISSION, published_run
 from tests.servers import free_port
@@ -163,6 +165,16 @@ def test_a_good_run_verifies(published: Published, capsys: pytest.CaptureFixture
     told = last_line(capsys.readouterr().out)
     assert (told["manifest"], told["sha256"], told["stage"]) == (published.uri, published.sha256, "stage_a")
     assert (told["mission"], told["objects"], told["records"]) == (MISSION, 4, 9)
+
+
+def test_the_newest_run_is_verified_where_latest_is_said(
+    published: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, _ = split_manifest_uri(published.uri)
+    store = LocalStore(root)
+    point_to(store, published, None)
+    assert main(["verify", store.uri_of(latest_key(MISSION))]) == 0
+    assert last_line(capsys.readouterr().out)["manifest"] == published.uri
 
 
 def test_verifying_imports_neither_torch_nor_prefect(published: Published) -> None:

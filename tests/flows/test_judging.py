@@ -28,7 +28,8 @@ from tasks.records.labels import TicketLabel
 from tasks.records.photos import Group, Label
 from tasks.records.reasons import Reason
 from tasks.records.verdicts import JudgementManifest, Verdict
-from tasks.runs.keys import split_manifest_uri
+from tasks.runs.keys import latest_key, split_manifest_uri
+from tasks.runs.pointer import current, point_to
 from tasks.verdicts.names import QUARANTINE
 from tasks.verdicts.publish import sealed
 from tests.builders import MISSION, make_group
@@ -340,6 +341,19 @@ def test_a_group_that_stage_a_quarantined_is_shown_beside_the_verdicts(
         this_run = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
         shown_there = {one.key: str(one.data) for one in client.read_artifacts(flow_run_filter=this_run)}
     assert rf"| QC\-0002 | {told} `photo_rejected` |" in shown_there["stage-b-air-baffle"]
+
+
+def test_the_newest_run_is_judged_where_latest_is_said(demo: Demo, engine: RuleJudge, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    published = publish_drawn(store, [group(1, GOOD, SINGLE)])
+    point_to(store, published, None)
+    newer = publish_drawn(store, [group(1, GOOD, SINGLE), group(2, CROOKED)])
+    latest = str(tmp_path / "store" / latest_key(MISSION))
+    assert stage_b(manifest=latest, judge={"enabled": False})["source"] == published.uri
+    point_to(store, newer, current(store, MISSION))
+    summary = stage_b(manifest=latest, model={"base": demo.checkpoint}, device="cpu")
+    assert (summary["source"], summary["tickets"]) == (newer.uri, 2)
+    assert f"/stage_b/{MISSION}/runs/" in summary["judgement"]
 
 
 def first_crooked(user: str) -> str:

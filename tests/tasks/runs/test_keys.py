@@ -15,6 +15,7 @@ from tasks.runs.keys import (
     records_name,
     run_folder,
     shard_key,
+    split_latest_uri,
     split_manifest_uri,
     stage_a_folder,
 )
@@ -41,6 +42,23 @@ KEY = "stage_a/挡风板安装检查/runs/0123456789abcdef/manifest.json"
 )
 def test_a_manifest_uri_is_a_root_and_a_key(uri: str, root: str) -> None:
     assert split_manifest_uri(uri) == (root, KEY)
+
+
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        ("stage_a/m/latest.json", (".", "m")),
+        ("/stage_a/m/latest.json", ("/", "m")),
+        ("block://gpu/stage_a/m/latest.json", ("block://gpu", "m")),
+        ("s3://bucket/a/stage_a/m/latest.json", ("s3://bucket/a", "m")),
+        ("s3://bucket/stage_b/m/latest.json", None),
+        ("stage_a/m/runs/latest.json", None),
+        ("my_stage_a/m/latest.json", None),
+        (KEY, None),
+    ],
+)
+def test_the_uri_of_a_pointer_is_a_root_and_a_mission(uri: str, found: tuple[str, str] | None) -> None:
+    assert split_latest_uri(uri) == found
 
 
 @pytest.mark.parametrize("stage", ["stage_b", "dense"])
