@@ -49,16 +49,16 @@ server: $(READY) ## a Prefect server on port 4200 or PORT, SQLite under .prefect
 login: $(READY) ## the link into the UI of the server that runs
 	@$(SERVER_AT) $(BIN)/python -m infra.own_server --login
 
-deploy: $(READY) $(DEMO)/checkpoint ## what the files changed, for SITE (local, gpu, docker, kubernetes); RESET=1 undoes changes by hand
+deploy: $(READY) $(DEMO)/checkpoint $(DEMO)/judge ## what the files changed, for SITE (local, gpu, docker, kubernetes); RESET=1 undoes changes by hand
 	@$(SERVER_AT) $(BIN)/python -m infra.as_client infra.deploy $(if $(filter-out file,$(origin SITE)),--site $(SITE)) $(if $(GPUS),--gpus $(GPUS)) $(if $(RESET),--reset)
 
 worker: $(READY) ## a worker of SITE; one that dies is started again, Ctrl-C ends it
 	@$(SERVER_AT) $(BIN)/python -m infra.as_client --wait 600 infra.worker --pool $(SITE)
 
-up: $(READY) $(DEMO)/checkpoint ## server, deploy and worker in one terminal
+up: $(READY) $(DEMO)/checkpoint $(DEMO)/judge ## server, deploy and worker in one terminal
 	@$(SERVER_AT) $(BIN)/python -m blocks.program infra.up --site $(SITE)
 
-$(DEMO)/checkpoint: | $(READY)
+$(DEMO)/checkpoint $(DEMO)/judge: | $(READY)
 	@$(BIN)/python -m infra.demo.prepare --root $(DEMO)
 
 # Half of the suite waits for servers and children: two processes, of one thread each, use two cores best.

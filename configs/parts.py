@@ -239,8 +239,11 @@ class HandOffConfig(Part):
     mode: Literal["auto", "deployment", "inline", "none"] = Field(
         "auto", description="auto starts the Stage-B deployment if there is one, else runs Stage-B inside this run."
     )
-    deployment: str = Field(
-        "stage-b/stage-b", pattern=r"^[^/]+/[^/]+$", description="Stage-B's deployment, as flow/deployment."
+    deployment: str | None = Field(
+        None,
+        pattern=r"^[^/]+/[^/]+$",
+        description="Stage-B's deployment, as flow/deployment. By default the mission's own where the run is to be "
+        "judged and there is one, such as stage-b/air-baffle; else stage-b/stage-b.",
     )
     judge: bool = Field(
         False, description="Have Stage-B judge what is handed over, as `judge` says; else it makes tickets alone."

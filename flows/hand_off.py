@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas import State
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
 from configs.errors import ConfigError, Fault, PrefectUnavailable
+from configs.missions import known_missions
 from configs.parts import LeaseConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
@@ -28,6 +31,12 @@ from tasks.runs.report import safe
 from tasks.runs.task import flow_run_page, mission_slug, shown_if_possible
 from tasks.tickets.ingest import Ingested
 from tasks.tickets.task import find_tickets
+
+ANY_MISSION = "stage-b/stage-b"
+"""The deployment that takes runs of any mission: what it makes by itself are tickets, which wait for no device."""
+
+_JUDGE = ("judge", "model", "merge", "engine")
+"""What of Stage-B's parameters decides a judgement, beside the manifest."""
 
 _PASSING = frozenset({408, 425, 429})
 """HTTP statuses below 500 that say "later" and not "no"."""
@@ -60,25 +69,25 @@ def stage_b_parameters(config: StageAConfig, published: Published) -> dict[str, 
 
 @task(name="hand-off", cache_policy=NO_CACHE, **RETRIED)
 def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] | None:
-    """Start the Stage-B deployment for a manifest, once however often it is asked, as long as its tickets are whole.
+    """Start a Stage-B deployment for a manifest and a judge, once however often it is asked, as long as its tickets are
+    whole.
 
     Deployment, id and name of its run; None where Stage-B is not to be started here: there is no such deployment, or
     the mode says so. Raises ConfigError if the mode asks for the deployment and it does not exist, or if it refuses
     the run; PrefectUnavailable if the API does not answer.
     """
-    deployment, mode = config.hand_off.deployment, config.hand_off.mode
+    mode, names = config.hand_off.mode, stage_b_deployments(config)
     if mode in {"inline", "none"}:
         return None
+    with _translated(names[-1]), get_client(sync_client=True) as client:
+        deployment = _first_of(client, names)
+    if deployment is None:
+        if mode == "auto":
+            return None
+        raise _missing(names)
     with _translated(deployment):
-        try:
-            with get_client(sync_client=True) as client:
-                client.read_deployment_by_name(deployment)
-        except ObjectNotFound:
-            if mode == "auto":
-                return None
-            raise
         parameters = stage_b_parameters(config, published)
-        run = _start(deployment, parameters, key := f"stage-b-{published.sha256}")
+        run = _start(deployment, parameters, key := _key(parameters))
         # A run that did not end well, or whose tickets were damaged since, is followed by one more.
         while run.state is not None and run.state.is_final() and not _is_done(config, published, run.state):
             run = _start(deployment, parameters, f"{key}-after-{run.id}")
@@ -91,6 +100,14 @@ def hand_off_run(config: StageAConfig, published: Published) -> dict[str, str] |
             description=f"Stage-B's run for manifest {published.sha256[:12]}",
         )
     return {"deployment": deployment, "flow_run_id": str(run.id), "flow_run_name": str(run.name)}
+
+
+def stage_b_deployments(config: StageAConfig) -> tuple[str, ...]:
+    """The deployments that may take a run, as flow/deployment, the best one first."""
+    if config.hand_off.deployment is not None:
+        return (config.hand_off.deployment,)
+    known = known_missions().get(config.mission)
+    return (f"stage-b/{known.slug}", ANY_MISSION) if config.hand_off.judge and known else (ANY_MISSION,)
 
 
 def stage_b_inline(config: StageAConfig, published: Published, profile: str | None = None) -> dict[str, Any]:
@@ -111,6 +128,23 @@ def _is_done(config: StageAConfig, published: Published, state: State[Any]) -> b
     return (state.is_completed() or not config.hand_off.judge) and _find_tickets(config, published) is not None
 
 
+def _first_of(client: SyncPrefectClient, names: Sequence[str]) -> str | None:
+    for name in names:
+        with suppress(ObjectNotFound):
+            client.read_deployment_by_name(name)
+            return name
+    return None
+
+
+def _key(parameters: dict[str, Any]) -> str:
+    """One run a manifest; of those that judge, one a manifest and judge: what was judged before is no answer to it."""
+    key = f"stage-b-{parameters['sha256']}"
+    if not parameters["judge"]["enabled"]:
+        return key
+    judge = json.dumps({name: parameters[name] for name in _JUDGE}, sort_keys=True)
+    return f"{key}-{hashlib.sha256(judge.encode()).hexdigest()[:16]}"
+
+
 def _start(deployment: str, parameters: dict[str, Any], key: str) -> Any:
     return run_deployment(name=deployment, parameters=parameters, timeout=0, as_subflow=False, idempotency_key=key)
 
@@ -120,9 +154,8 @@ def _translated(deployment: str) -> Iterator[None]:
     """Prefect's errors as ours: a refusal is one however often it is asked for, all else may pass."""
     try:
         yield
-    except ObjectNotFound as error:
-        cure = "deploy it, or set hand_off.mode; the run is published, the same command again hands it over"
-        raise ConfigError([Fault("hand_off.deployment", f"there is no {deployment}", cure)]) from error
+    except ObjectNotFound as error:  # it was deleted this moment
+        raise _missing([deployment]) from error
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         if status >= 500 or status in _PASSING:
@@ -132,6 +165,11 @@ def _translated(deployment: str) -> Iterator[None]:
         raise ConfigError([Fault("hand_off.deployment", what, cure)]) from error
     except httpx.HTTPError as error:
         raise PrefectUnavailable(_unavailable(error)) from error
+
+
+def _missing(names: Sequence[str]) -> ConfigError:
+    cure = "deploy it, or set hand_off.mode; the run is published, the same command again hands it over"
+    return ConfigError([Fault("hand_off.deployment", f"there is no {' and no '.join(names)}", cure)])
 
 
 def _unavailable(error: httpx.HTTPError) -> str:

@@ -29,7 +29,7 @@ from infra.plan import Step, make_plan, nights
 from infra.server_automations import site_automations
 from infra.server_deployments import site_deployments
 from infra.site_blocks import alert_block, make_blocks, site_blocks
-from infra.sites import SITES, Site
+from infra.sites import SITES, Site, judge_block
 from infra.things import places
 from infra.wanted import Settings
 
@@ -66,10 +66,11 @@ def deploy(client: SyncPrefectClient, missions: dict[str, Mission], options: arg
     """Everything, for one site; the exit code. Raises ConfigError for faults, before anything is changed."""
     memory = recall(client)
     site = SITES[options.site or memory.site or "local"]
-    settings = _settings(site, options, memory.settings.get(site.name, {}))
+    blocks = site_blocks(site)
+    has_judge = any(block.name == judge_block(site.name) for block in blocks)
+    settings = _settings(site, options, memory.settings.get(site.name, {}), has_judge)
     if settings.gpus < 1 or (settings.gpus > 1 and site.name == "local"):
         return _complain(f"--gpus {settings.gpus}: at least 1, and 1 for the site local, which runs on the CPU")
-    blocks = site_blocks(site)
     ground = places(site, settings.gpus)
     things = [*ground, *site_deployments(client, site, settings, missions, version(), memory)]
     plan = make_plan(client, things, memory, options.reset)
@@ -78,7 +79,7 @@ def deploy(client: SyncPrefectClient, missions: dict[str, Mission], options: arg
         _say(f"site         {site.name}: the missions run here from now on, and not at {memory.site}")
     if not _write(client, plan[: len(ground)]):
         return 1
-    make_blocks(client, site, blocks, _say)
+    make_blocks(client, blocks, _say)
     alerts = alert_block(client, _say)
     telling = make_plan(client, site_automations(alerts), memory, options.reset)
     memory.begin({step.thing.name: step.thing.wanted for step in telling})
@@ -89,11 +90,13 @@ def deploy(client: SyncPrefectClient, missions: dict[str, Mission], options: arg
     return 0
 
 
-def _settings(site: Site, options: argparse.Namespace, last: dict[str, Any]) -> Settings:
-    """What was asked for, else what was deployed to the site last, else the site's own."""
+def _settings(site: Site, options: argparse.Namespace, last: dict[str, Any], has_judge: bool) -> Settings:
+    """What was asked for, else what was deployed to the site last, else the site's own. `has_judge`: profile or
+    environment name a checkpoint that judges."""
     night = options.nights == "on" if options.nights else last.get("nights", site.name != "local")
     image = os.environ.get("FIELDCHECK_IMAGE") or last.get("image", "fieldcheck:gpu")
-    return Settings(night, options.gpus if options.gpus is not None else last.get("gpus", 1), image)
+    judge = judge_block(site.name) if has_judge else last.get("judge", site.name)
+    return Settings(night, options.gpus if options.gpus is not None else last.get("gpus", 1), image, judge)
 
 
 def version() -> str:

@@ -28,8 +28,8 @@ One that dies later gives it back when it crashes. It is long, as a run that tak
 fetched first, loses its place to another run of the mission that waits, and is then cancelled, which nobody is told.
 """
 
-SITE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
-    f"{{{{ $FIELDCHECK_{name} }}}}" for name in ("SITE", "SITE_PROFILE", "NIGHTS", "VERSION", "IMAGE", "HOME")
+SITE, JUDGE, PROFILE, NIGHTS, VERSION, IMAGE, HOME = (
+    f"{{{{ $FIELDCHECK_{name} }}}}" for name in ("SITE", "JUDGE", "SITE_PROFILE", "NIGHTS", "VERSION", "IMAGE", "HOME")
 )
 
 _HEADER = """\
@@ -47,11 +47,12 @@ def prefect_file(missions: dict[str, Mission], gpus: int = 1) -> dict[str, Any]:
         "deployments": [
             *(_ad_hoc(site, gpus) for site in SITES.values()),
             *(_night(mission, gpus) for mission in missions.values()),
+            *(_judging(mission) for mission in missions.values()),
             _other(
                 "stage-b",
                 "flows.stage_b.stage_b",
-                "Makes tickets of what Stage-A published, and judges them where it is asked to; Stage-A starts it.",
-                {"profile": PROFILE, "checkpoint_block": SITE, "slots": slots(SITE, 1)},
+                "Any manifest. Stage-A starts it for tickets alone, or where its mission has no deployment of Stage-B.",
+                {"profile": PROFILE, "checkpoint_block": JUDGE, "slots": slots(SITE, 1)},
             ),
             _other(
                 "dense-caption",
@@ -73,15 +74,21 @@ def prefect_file(missions: dict[str, Mission], gpus: int = 1) -> dict[str, Any]:
 
 
 def select(site: str, missions: dict[str, Mission]) -> list[str]:
-    """The names, as flow/deployment, of what is deployed for a site."""
+    """The names, as flow/deployment, of what is deployed for a site: of the file's deployments by `path_of`."""
     return [
         f"stage-a/{site}",
         *(f"stage-a/{mission.slug}" for mission in missions.values()),
+        *(f"stage-b/{mission.slug}" for mission in missions.values()),
         "stage-b/stage-b",
         "dense-caption/dense-caption",
         "merge-checkpoint/merge-checkpoint",
         "infer-piece/infer-piece",
     ]
+
+
+def path_of(deployment: dict[str, Any]) -> str:
+    """A deployment of the file as flow/deployment: two of one name may be of two flows."""
+    return f"{deployment['entrypoint'].rpartition('.')[2].replace('_', '-')}/{deployment['name']}"
 
 
 def _ad_hoc(site: Site, gpus: int) -> dict[str, Any]:
@@ -106,16 +113,37 @@ def _night(mission: Mission, gpus: int) -> dict[str, Any]:
         tags=["stage-a", "mission", mission.name],
         parameters={"mission": mission.name, **_stage_a_parameters(SITE, PROFILE, gpus)},
     )
-    # A second run of the mission waits for the first: a night that takes longer than a day loses nothing.
-    deployment["concurrency_limit"] = {
-        "limit": 1,
-        "collision_strategy": "ENQUEUE",
-        "grace_period_seconds": GRACE_SECONDS,
-    }
+    # A night that takes longer than a day loses nothing.
+    deployment["concurrency_limit"] = _one_at_a_time()
     if mission.schedule is not None:
         schedule = {"cron": mission.schedule.cron, "timezone": mission.schedule.timezone}
         deployment["schedules"] = [{"slug": mission.slug, **schedule, "active": NIGHTS}]
     return deployment
+
+
+def _judging(mission: Mission) -> dict[str, Any]:
+    deployment = _deployment(
+        mission.slug,
+        "flows.stage_b.stage_b",
+        f"Judges {mission.name}: the newest run, where no other manifest is given. Stage-A starts it for what is to be "
+        "judged.",
+        pool=SITE,
+        queue=ENGINE_QUEUE,
+        tags=["stage-b", mission.name],
+        parameters={
+            "manifest": f"block://{SITE}/stage_a/{mission.name}/latest.json",
+            "profile": PROFILE,
+            "checkpoint_block": JUDGE,
+            "slots": slots(SITE, 1),
+        },
+    )
+    deployment["concurrency_limit"] = _one_at_a_time()
+    return deployment
+
+
+def _one_at_a_time() -> dict[str, Any]:
+    """A second run of the mission waits for the first."""
+    return {"limit": 1, "collision_strategy": "ENQUEUE", "grace_period_seconds": GRACE_SECONDS}
 
 
 def _stage_a_parameters(site: str, profile: str, gpus: int) -> dict[str, Any]:

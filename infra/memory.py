@@ -27,7 +27,7 @@ class Memory:
     pending: dict[str, list[Any]] = field(default_factory=dict)
     """What deploys that began and did not end were about to write, the latest last."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """How each site was deployed last: nights, gpus, image."""
+    """How each site was deployed last: nights, gpus, image, judge."""
     site: str | None = None
     """Whose the missions are."""
 

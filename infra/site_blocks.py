@@ -26,7 +26,7 @@ from configs.parts import ModelConfig
 from configs.settings import merge
 from configs.stage_a import StageAConfig
 from configs.stores import LocalLocation, parse_store_uri
-from infra.sites import Site
+from infra.sites import Site, judge_block
 
 ROOT = Path(__file__).parents[1]
 ALERTS = "fieldcheck-alerts"
@@ -38,54 +38,62 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class SiteBlock:
-    """A block of a site: its kind, what it is made of if that is known, and the variable that would say it."""
+    """A block of a site: name, kind, what it is made of if that is known, and the variable that would say it."""
 
+    name: str
     kind: type[Block]
     made: Block | None
     variable: str
 
 
 def site_blocks(site: Site) -> list[SiteBlock]:
-    """The blocks as profile and environment have them, asked of no server. Raises ConfigError for faults in them."""
+    """The blocks as profile and environment have them, asked of no server; one of the checkpoint that judges only where
+    they name one. Raises ConfigError for faults in them."""
     raw, faults = merge(StageAConfig, {}, site.profile)
     if faults:
         raise ConfigError(faults)
     try:
-        model = ModelConfig.model_validate(raw.get("model") or {})
-        base = model.merged or model.base
-        adapters = [] if model.merged else [_absolute(one) for one in model.adapters]
+        reads = _checkpoint(raw.get("model"))
+        judges = _checkpoint((raw.get("hand_off") or {}).get("model"))
         store = str(raw.get("store") or "")
-        return [
-            SiteBlock(
-                ModelCheckpoint,
-                ModelCheckpoint(checkpoint=_absolute(base), adapters=adapters) if base else None,
-                "FIELDCHECK_MODEL__BASE",
-            ),
-            SiteBlock(PublishTarget, PublishTarget(uri=_absolute(store)) if store else None, "FIELDCHECK_STORE"),
+        target = PublishTarget(uri=_absolute(store)) if store else None
+        found = [
+            SiteBlock(site.name, ModelCheckpoint, reads, "FIELDCHECK_MODEL__BASE"),
+            SiteBlock(site.name, PublishTarget, target, "FIELDCHECK_STORE"),
         ]
+        if judges is not None:
+            name = judge_block(site.name)
+            found.append(SiteBlock(name, ModelCheckpoint, judges, "FIELDCHECK_HAND_OFF__MODEL__BASE"))
+        return found
     except ValidationError as error:
-        found = [Fault(f"{site.profile}: {'.'.join(map(str, one['loc']))}", one["msg"]) for one in error.errors()]
-        raise ConfigError(found) from error
+        told = [Fault(f"{site.profile}: {'.'.join(map(str, one['loc']))}", one["msg"]) for one in error.errors()]
+        raise ConfigError(told) from error
 
 
-def make_blocks(client: SyncPrefectClient, site: Site, blocks: list[SiteBlock], say: Say) -> None:
+def _checkpoint(told: Any) -> ModelCheckpoint | None:
+    model = ModelConfig.model_validate(told or {})
+    base = model.merged or model.base
+    adapters = [] if model.merged else [_absolute(one) for one in model.adapters]
+    return ModelCheckpoint(checkpoint=_absolute(base), adapters=adapters) if base else None
+
+
+def make_blocks(client: SyncPrefectClient, blocks: list[SiteBlock], say: Say) -> None:
     """Save the blocks that are not there."""
     for kind in (ModelCheckpoint, PublishTarget, AwsCredentials):
         kind.register_type_and_schema()
     for block in blocks:
         slug = block.kind.get_block_type_slug()
-        if (there := _read(client, slug, site.name)) is not None:
-            say(f"block        {slug}/{site.name} is there")
+        if (there := _read(client, slug, block.name)) is not None:
+            say(f"block        {slug}/{block.name} is there")
             told = block.made.model_dump(mode="json", include={"checkpoint", "adapters", "uri"}) if block.made else {}
             for key in [key for key, one in told.items() if there.get(key) != one]:
                 say(f"             KEPT {key}: edit the block to change it; {block.variable} or the profile differs")
         elif block.made is None:
-            say(
-                f"block        {slug}/{site.name} IS MISSING: save one in the UI, or set {block.variable}; deploy again"
-            )
+            cure = f"save one in the UI, or set {block.variable}; deploy again"
+            say(f"block        {slug}/{block.name} IS MISSING: {cure}")
         else:
-            block.made.save(site.name)
-            say(f"block        {slug}/{site.name}")
+            block.made.save(block.name)
+            say(f"block        {slug}/{block.name}")
 
 
 def alert_block(client: SyncPrefectClient, say: Say) -> UUID | None:

@@ -18,6 +18,11 @@ class Site:
     """Most runs that load a model, started and not ended: one in the slot, and others ready to follow it."""
 
 
+def judge_block(site: str) -> str:
+    """The block of the checkpoint that judges, where it is not the one that writes summaries."""
+    return f"{site}-judge"
+
+
 def slots(site: str, devices: int) -> list[str]:
     """The concurrency limits of a site's devices: runs hold a slot of each while a model is loaded on it."""
     return [f"{site}-{number}" for number in range(devices)]

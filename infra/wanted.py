@@ -17,7 +17,7 @@ from prefect.utilities.importtools import import_object
 from prefect.utilities.schema_tools.validation import validate
 
 from configs.missions import Mission
-from infra.deployments import prefect_file, select
+from infra.deployments import path_of, prefect_file, select
 from infra.sites import SITES, Site
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +33,8 @@ class Settings:
     nights: bool
     gpus: int
     image: str
+    judge: str
+    """Block of the checkpoint that judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,17 @@ def deployments(site: Site, settings: Settings, missions: dict[str, Mission], ve
     file = prefect_file(missions, settings.gpus)
     variables = {
         "SITE": site.name,
+        "JUDGE": settings.judge,
         "SITE_PROFILE": site.profile,
         "NIGHTS": str(settings.nights).lower(),
         "VERSION": version,
         "IMAGE": settings.image,
     }
-    by_name = {one["name"]: one for one in file["deployments"]}
-    names = [name.partition("/") for name in select(site.name, missions)]
-    return [_deployment(flow, _filled(by_name[name], variables), file["pull"]) for flow, _, name in names]
+    by_path = {path_of(one): one for one in file["deployments"]}
+    return [
+        _deployment(path.partition("/")[0], _filled(by_path[path], variables), file["pull"])
+        for path in select(site.name, missions)
+    ]
 
 
 def retired(known: list[str], missions: dict[str, Mission]) -> list[str]:

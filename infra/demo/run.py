@@ -50,12 +50,11 @@ def main() -> int:
         "model": {"base": str(root / "checkpoint")},
         "answer_key": str(root / "photos" / "answer_key.json"),
         "hand_off": {"mode": "inline", "judge": True, "model": {"base": str(root / "judge")}},
-        "judge": {"uncalibrated": "allow"},  # two dozen groups certify nothing: the page says so
     }
     if options.adapter:
         given["model"]["adapters"] = [str(root / "adapter")]
         given["answer_key"] = str(root / "photos" / "answer_key_adapter.json")
-        given["hand_off"] = {"mode": "inline"}  # the demo's judge has not learnt the adapter's words
+        given["hand_off"] = {"mode": "inline", "judge": False}  # the demo's judge has not learnt the adapter's words
     summaries = []
     for mission in MISSIONS:
         say.rule(mission)

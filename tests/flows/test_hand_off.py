@@ -19,7 +19,8 @@ from blocks.local_store import LocalStore
 from blocks.publish_target import PublishTarget
 from blocks.stores import open_store
 from configs.errors import ConfigError, PrefectUnavailable
-from configs.parts import HandOffConfig
+from configs.judge import JudgeConfig
+from configs.parts import HandOffConfig, ModelConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import StageBConfig
 from configs.stores import S3Options
@@ -78,17 +79,21 @@ def published_here(tmp_path: Path) -> Published:
 @pytest.fixture
 def deployment() -> str:
     """A Stage-B deployment on the test server, under a name of its own."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
+    return deployed(f"test-{uuid.uuid4().hex[:8]}")[0]
+
+
+def deployed(name: str) -> tuple[str, uuid.UUID]:
+    """A Stage-B deployment of this name on the test server, as flow/deployment, and its id."""
     with get_client(sync_client=True) as client:
-        flow_id = client.create_flow(stage_b)
-        client.create_deployment(flow_id=flow_id, name=name)
-    return f"{stage_b.name}/{name}"
+        return f"{stage_b.name}/{name}", client.create_deployment(flow_id=client.create_flow(stage_b), name=name)
 
 
 def hand_over(published: Published, seen: list[uuid.UUID] | None = None, **hand_off: Any) -> dict[str, str] | None:
     """The hand-off task inside a flow of its own, whose run is added to `seen`."""
     store = split_manifest_uri(published.uri)[0]
-    config = StageAConfig(mission=published.manifest.mission, store=store, hand_off=HandOffConfig(**hand_off))
+    judge = JudgeConfig(rules=hand_off.pop("rules", ()))
+    told = HandOffConfig(**hand_off)
+    config = StageAConfig(mission=published.manifest.mission, store=store, hand_off=told, judge=judge)
 
     @flow(name=f"hand-over-{uuid.uuid4().hex[:8]}")
     def hand_over_flow() -> dict[str, str] | None:
@@ -122,6 +127,11 @@ def test_nothing_that_stage_b_can_be_told_is_left_to_its_environment(published: 
     assert (told["store"], told["manifest"]) == (store, f"{store}/{published.key}")
 
 
+def another(published: Published) -> Published:
+    """The same with another digest."""
+    return Published(published.uri, published.key, uuid.uuid4().hex * 2, published.manifest, fresh=True)
+
+
 def ended(run_id: str, state: State[Any]) -> None:
     """Say of a run that it has ended so."""
     with get_client(sync_client=True) as client:
@@ -150,9 +160,43 @@ def test_a_run_that_ended_without_whole_tickets_is_followed_by_one_more(
     assert third["flow_run_id"] not in {first["flow_run_id"], second["flow_run_id"]}
 
 
+def test_what_was_handed_over_for_tickets_is_handed_over_again_once_a_judge_is_asked_for(
+    published: Published, deployment: str
+) -> None:
+    """And once more for another judge: what was judged before is no answer to it."""
+    rules, model = ("至少需要BBU设备",), ModelConfig(base="/models/judge")
+    asked: list[dict[str, Any]] = [
+        {},
+        {"judge": True},
+        {"judge": True, "rules": rules},
+        {"judge": True, "model": model},
+    ]
+    runs = [hand_over(published, deployment=deployment, **told) for told in asked]
+    assert hand_over(published, deployment=deployment, **asked[-1]) == runs[-1]
+    assert len({run["flow_run_id"] for run in runs if run is not None}) == len(asked)
+
+
+def test_what_is_to_be_judged_goes_to_its_missions_deployment_if_there_is_one(published: Published) -> None:
+    def taken_by(**hand_off: Any) -> uuid.UUID | None:
+        run = hand_over(another(published), **hand_off)
+        with get_client(sync_client=True) as client:
+            return client.read_flow_run(uuid.UUID(run["flow_run_id"])).deployment_id if run else None
+
+    with pytest.raises(ConfigError, match="there is no stage-b/air-baffle and no stage-b/stage-b"):
+        taken_by(judge=True, mode="deployment")
+    made = [deployed("stage-b")[1]]
+    try:
+        assert taken_by(judge=True) == made[0]
+        made.append(deployed("air-baffle")[1])
+        assert [taken_by(judge=True), taken_by()] == [made[1], made[0]]
+    finally:
+        with get_client(sync_client=True) as client:
+            for one in made:
+                client.delete_deployment(one)
+
+
 def test_another_manifest_starts_another_run(published: Published, deployment: str) -> None:
-    other = Published(published.uri, published.key, uuid.uuid4().hex * 2, published.manifest, fresh=True)
-    assert hand_over(published, deployment=deployment) != hand_over(other, deployment=deployment)
+    assert hand_over(published, deployment=deployment) != hand_over(another(published), deployment=deployment)
 
 
 def test_without_the_deployment_it_is_left_to_the_flow(published: Published) -> None:

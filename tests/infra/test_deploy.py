@@ -93,9 +93,12 @@ def test_what_the_files_changed_comes_and_the_rest_stays(server: Server, monkeyp
 
 def test_a_deploy_that_is_told_nothing_is_as_the_last_one(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIELDCHECK_IMAGE", "registry/fieldcheck:7")
+    monkeypatch.setenv("FIELDCHECK_HAND_OFF__MODEL__BASE", "/models/judge")
     said = server.run("--site", "gpu", "--gpus", "2")
     assert "the missions run here from now on, and not at local" in said
-    monkeypatch.delenv("FIELDCHECK_IMAGE")
+    assert "fieldcheck-model-checkpoint/gpu-judge" in said
+    for name in ("FIELDCHECK_IMAGE", "FIELDCHECK_HAND_OFF__MODEL__BASE"):
+        monkeypatch.delenv(name)
     server.run("--nights", "off")
     before = server.deployment("stage-a/air-baffle")
     assert "nights       OFF" in server.run()
@@ -104,6 +107,8 @@ def test_a_deploy_that_is_told_nothing_is_as_the_last_one(server: Server, monkey
     assert after["work_pool_name"] == "gpu"
     assert after["parameters"]["devices"] == ["cuda:0", "cuda:1"]
     assert after["job_variables"]["image"] == "registry/fieldcheck:7"
+    for path in ("stage-b/air-baffle", "stage-b/stage-b"):
+        assert server.deployment(path)["parameters"]["checkpoint_block"] == "gpu-judge"
     assert server.schedule("stage-a/air-baffle")["active"] is False
     assert "nights       ON for 7 of 7" in server.run("--site", "local")
 
@@ -111,10 +116,27 @@ def test_a_deploy_that_is_told_nothing_is_as_the_last_one(server: Server, monkey
 def test_a_mission_without_a_file_is_paused_and_comes_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         missions_with(patch, "rru-cable")
-        assert "prefect deployment delete stage-a/rru-cable" in server.run()
-        assert server.deployment("stage-a/rru-cable")["paused"]
+        said = server.run()
+        for path in ("stage-a/rru-cable", "stage-b/rru-cable"):
+            assert f"prefect deployment delete {path}" in said
+            assert server.deployment(path)["paused"]
     server.run()
-    assert not server.deployment("stage-a/rru-cable")["paused"]
+    for path in ("stage-a/rru-cable", "stage-b/rru-cable"):
+        assert not server.deployment(path)["paused"]
+
+
+def test_a_mission_has_a_deployment_of_stage_b_that_waits_for_its_device(server: Server) -> None:
+    made = server.deployment("stage-b/air-baffle")
+    assert made["parameters"] == {
+        "manifest": "block://local/stage_a/挡风板安装检查/latest.json",
+        "profile": "demo",
+        "checkpoint_block": "local-judge",  # as the profile has it
+        "slots": ["local-0"],
+    }
+    assert (made["work_pool_name"], made["work_queue_name"], made["schedules"]) == ("local", "engine", [])
+    assert made["global_concurrency_limit"]["limit"] == 1
+    block = server.site.ask("GET", "/block_types/slug/fieldcheck-model-checkpoint/block_documents/name/local-judge")
+    assert block["data"]["checkpoint"] == str(REPOSITORY / ".demo/judge")
 
 
 def test_what_was_deleted_is_told_and_runs_by_itself_no_more(server: Server) -> None:

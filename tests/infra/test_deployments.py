@@ -14,15 +14,21 @@ from prefect.utilities.importtools import import_object
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel
 
+from blocks.model_checkpoint import ModelCheckpoint
 from configs.missions import known_missions, load_missions
+from configs.parts import HandOffConfig
 from configs.stage_a import StageAConfig
+from configs.stage_b import StageBConfig
+from flows.hand_off import ANY_MISSION, stage_b_deployments
 from infra import deploy
-from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, prefect_file, select
-from infra.sites import ENGINE_QUEUE, SITES, slots
+from infra.deployments import GRACE_SECONDS, PREFECT_FILE, as_text, path_of, prefect_file, select
+from infra.site_blocks import site_blocks
+from infra.sites import ENGINE_QUEUE, SITES, judge_block, slots
+from tasks.runs.keys import split_latest_uri
 
 FILE: dict[str, Any] = yaml.safe_load(PREFECT_FILE.read_text(encoding="utf-8"))
-BY_NAME = {one["name"]: one for one in FILE["deployments"]}
-MOST_PARAMETERS = pytest.mark.parametrize("name", list(BY_NAME))
+BY_PATH = {path_of(one): one for one in FILE["deployments"]}
+EVERY_DEPLOYMENT = pytest.mark.parametrize("path", list(BY_PATH))
 
 
 def unknown(model: type[BaseModel], data: dict[str, Any]) -> set[str]:
@@ -32,7 +38,8 @@ def unknown(model: type[BaseModel], data: dict[str, Any]) -> set[str]:
 
 def filled_in(value: Any, site: str) -> Any:
     """A value with what `make deploy` fills in."""
-    told = {"SITE": site, "SITE_PROFILE": SITES[site].profile, "NIGHTS": "true", "VERSION": "v1", "IMAGE": "image:1"}
+    told = {"SITE": site, "JUDGE": judge_block(site), "SITE_PROFILE": SITES[site].profile}
+    told |= {"NIGHTS": "true", "VERSION": "v1", "IMAGE": "image:1"}
     text = yaml.safe_dump(value, allow_unicode=True)
     for name, word in told.items():
         text = text.replace(f"{{{{ $FIELDCHECK_{name} }}}}", word)
@@ -55,10 +62,10 @@ def test_prefect_knows_every_key() -> None:
     _models.PrefectYamlModel.model_validate(FILE)
 
 
-@MOST_PARAMETERS
+@EVERY_DEPLOYMENT
 @pytest.mark.parametrize("site", list(SITES))
-def test_parameters_fit_the_flow_behind_the_entrypoint(name: str, site: str) -> None:
-    one = filled_in(BY_NAME[name], site)
+def test_parameters_fit_the_flow_behind_the_entrypoint(path: str, site: str) -> None:
+    one = filled_in(BY_PATH[path], site)
     flow = import_object(one["entrypoint"])
     schema = parameter_schema(flow).model_dump_for_openapi()
     assert set(one["parameters"]) <= set(schema["properties"])
@@ -85,7 +92,7 @@ def test_the_form_shows_the_missions_without_a_switch_of_types() -> None:
 def test_every_mission_has_a_night_of_its_own() -> None:
     starts = []
     for mission in known_missions().values():
-        one = BY_NAME[mission.slug]
+        one = BY_PATH[f"stage-a/{mission.slug}"]
         assert one["parameters"]["mission"] == mission.name
         limit = {"limit": 1, "collision_strategy": "ENQUEUE", "grace_period_seconds": GRACE_SECONDS}
         assert one["concurrency_limit"] == limit
@@ -97,46 +104,87 @@ def test_every_mission_has_a_night_of_its_own() -> None:
 
 
 def test_images_are_told_wherever_a_container_may_be() -> None:
-    for name, one in BY_NAME.items():
-        on_this_machine = name in SITES and SITES[name].pool_type == "process"
+    for one in BY_PATH.values():
+        on_this_machine = one["name"] in SITES and SITES[one["name"]].pool_type == "process"
         assert ("image" in one["work_pool"]["job_variables"]) == (not on_this_machine)
 
 
 def test_of_several_gpus_a_run_takes_all_and_a_slot_of_each() -> None:
-    several = {one["name"]: one for one in prefect_file(known_missions(), 2)["deployments"]}
-    assert several.keys() == BY_NAME.keys()
-    parameters = {name: several["gpu"]["parameters"][name] for name in ("slots", "devices")}
+    several = {path_of(one): one for one in prefect_file(known_missions(), 2)["deployments"]}
+    assert several.keys() == BY_PATH.keys()
+    parameters = {name: several["stage-a/gpu"]["parameters"][name] for name in ("slots", "devices")}
     given = {"mission": "挡风板安装检查", "input_root": "/i", "store": "/s", "model": {"base": "/c"}, "device": "cuda"}
     config = StageAConfig.model_validate(given | parameters)
     assert config.fleet == ("cuda:0", "cuda:1")
     assert config.slots == ("gpu-0", "gpu-1") == tuple(slots("gpu", 2))
-    night = several["air-baffle"]["parameters"]
+    night = several["stage-a/air-baffle"]["parameters"]
     assert (night["devices"], len(night["slots"])) == (["cuda:0", "cuda:1"], 2)
-    assert len(several["dense-caption"]["parameters"]["slots"]) == 1
+    for path in ("dense-caption/dense-caption", "stage-b/air-baffle"):
+        assert len(several[path]["parameters"]["slots"]) == 1
 
 
 def test_what_runs_wait_for_is_not_in_their_queue() -> None:
     """Three spread runs that fill the engine's queue would wait for their pieces for ever."""
-    waited_for = {"infer-piece", "stage-b"}
-    for name, one in BY_NAME.items():
-        assert one["work_pool"]["work_queue_name"] == ("default" if name in waited_for else ENGINE_QUEUE)
+    waited_for = {"infer-piece/infer-piece", ANY_MISSION}
+    for path, one in BY_PATH.items():
+        assert one["work_pool"]["work_queue_name"] == ("default" if path in waited_for else ENGINE_QUEUE)
+
+
+def test_every_mission_has_a_deployment_that_judges_its_newest_run() -> None:
+    for mission in known_missions().values():
+        one = filled_in(BY_PATH[f"stage-b/{mission.slug}"], "local")
+        told = one["parameters"]
+        assert (told.pop("profile"), told["checkpoint_block"]) == ("demo", "local-judge")
+        config = StageBConfig.model_validate(told)
+        assert (config.mission, config.store, config.slots) == (mission.name, "block://local", ("local-0",))
+        assert config.judge.enabled
+        assert split_latest_uri(config.manifest) == ("block://local", mission.name)
+        assert one["concurrency_limit"] == BY_PATH[f"stage-a/{mission.slug}"]["concurrency_limit"]
+        assert "mission" not in one["tags"], "it is the tag of the nights, of which each mission has one line"
+
+
+def test_stage_a_hands_what_is_to_be_judged_to_the_missions_deployment_and_tickets_to_the_one_of_all() -> None:
+    for mission in known_missions().values():
+        names = {
+            judge: stage_b_deployments(StageAConfig(mission=mission.name, hand_off=HandOffConfig(judge=judge)))
+            for judge in (True, False)
+        }
+        assert names == {True: (f"stage-b/{mission.slug}", ANY_MISSION), False: (ANY_MISSION,)}
+        assert {*names[True]} <= BY_PATH.keys()
+
+
+def test_a_checkpoint_that_judges_has_a_block_where_profile_or_environment_name_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def checkpoints(site: str) -> dict[str, Any]:
+        return {
+            block.name: block.made and block.made.model_dump()["checkpoint"]
+            for block in site_blocks(SITES[site])
+            if block.kind is ModelCheckpoint
+        }
+
+    demo = PREFECT_FILE.parents[1] / ".demo"
+    assert checkpoints("local") == {"local": str(demo / "checkpoint"), "local-judge": str(demo / "judge")}
+    assert checkpoints("gpu") == {"gpu": None}
+    monkeypatch.setenv("FIELDCHECK_HAND_OFF__MODEL__BASE", "/models/judge")
+    assert checkpoints("gpu") == {"gpu": None, "gpu-judge": "/models/judge"}
 
 
 def test_a_new_mission_is_one_file(tmp_path: Path) -> None:
     told = "name: 天线检查\nslug: antenna\nfocus: 天线\nrequires: [天线]\nschedule: {cron: 0 5 * * 1-5}\n"
     (tmp_path / "antenna.yaml").write_text(told, encoding="utf-8")
     missions = load_missions(tmp_path)
-    made = {one["name"]: one for one in prefect_file(missions)["deployments"]}
-    assert made["antenna"]["schedules"][0]["cron"] == "0 5 * * 1-5"
-    assert "stage-a/antenna" in select("local", missions)
+    made = {path_of(one): one for one in prefect_file(missions)["deployments"]}
+    assert made["stage-a/antenna"]["schedules"][0]["cron"] == "0 5 * * 1-5"
+    assert "stage_a/天线检查/latest.json" in made["stage-b/antenna"]["parameters"]["manifest"]
+    assert {"stage-a/antenna", "stage-b/antenna"} <= {*select("local", missions)}
 
 
 def test_what_is_selected_is_in_the_file() -> None:
-    assert len(BY_NAME) == len(FILE["deployments"]), "deployments are selected by name"
+    assert len(BY_PATH) == len(FILE["deployments"]), "deployments are selected by flow and name"
     for site in SITES:
-        for name in select(site, known_missions()):
-            flow, deployment = name.split("/")
-            assert import_object(BY_NAME[deployment]["entrypoint"]).name == flow
+        for path in select(site, known_missions()):
+            assert import_object(BY_PATH[path]["entrypoint"]).name == path.partition("/")[0]
 
 
 def test_a_deployment_has_the_version_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
