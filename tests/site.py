@@ -147,12 +147,15 @@ def _told(value: Any) -> str:
 
 
 def demo_site(database: str, folder: Path, demo: Demo) -> AbstractContextManager[TestSite]:
-    """A site on `sqlite` or `postgres` whose runs read the demo's photos and write to a store in `folder`."""
+    """A site on `sqlite` or `postgres` whose runs read the demo's photos and write to a store in `folder`. They are not
+    judged, unless a run is told so: what it hands over would be at work in the tests that come after it."""
     env = {
         "FIELDCHECK_STORE": str(folder / "store"),
         "FIELDCHECK_INPUT_ROOT": demo.photos,
         "FIELDCHECK_MODEL__BASE": demo.checkpoint,
         "FIELDCHECK_ANSWER_KEY": demo.answers,
+        "FIELDCHECK_HAND_OFF__JUDGE": "false",
+        "FIELDCHECK_HAND_OFF__MODEL__BASE": demo.judge,
     }
     return (sqlite_site if database == "sqlite" else postgres_site)(folder, env)
 

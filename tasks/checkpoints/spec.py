@@ -22,14 +22,14 @@ def engine_spec(
     )
 
 
-def text_settings(model: ModelConfig, engine: EngineConfig, dtype: str) -> dict[str, object]:
-    """The settings of model and engine that can change a text. Device, batches, workers and kernels are not among
-    them, nor is where a server is."""
+def text_settings(model: ModelConfig, engine: EngineConfig, dtype: str, *, photos: bool = True) -> dict[str, object]:
+    """The settings of model and engine that can change a text; how photos are scaled only where there are `photos`.
+    Device, batches, workers and kernels are not among them, nor is where a server is."""
+    scaled = {"max_pixels": model.max_pixels, "min_pixels": model.min_pixels} if photos else {}
     return {
         "engine": f"swift:{engine.backend}" if engine.kind == "swift" else engine.kind,
         "dtype": dtype,
         "quantisation": model.quantisation,
-        "max_pixels": model.max_pixels,
-        "min_pixels": model.min_pixels,
+        **scaled,
         "max_model_len": model.max_model_len,
     }

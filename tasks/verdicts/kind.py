@@ -60,7 +60,7 @@ def identity_of(
     config: StageBConfig, checkpoint: Checkpoint, prompt: Prompt, question: str, **settings: object
 ) -> Identity:
     """What decides an answer beside the evidence: checkpoint, prompt and guidance, engine, dtype, and `settings`."""
-    texts = text_settings(config.model, config.engine, checkpoint.dtype)
+    texts = text_settings(config.model, config.engine, checkpoint.dtype, photos=False)
     told = {"question": question, **texts, **settings}
     return Identity(prompt.digest, checkpoint.fingerprint, checkpoint.adapter_fingerprints, told)
 

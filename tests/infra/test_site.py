@@ -80,7 +80,8 @@ def held(site: TestSite, run: str) -> tuple[datetime, datetime]:
 
 def test_a_run_asked_for_by_hand_is_published_and_judged(site: TestSite, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    run = site.start_run("stage-a/local", mission=MISSION, verify_inputs=True)
+    hand_off = {"mode": "deployment", "judge": True}
+    run = site.start_run("stage-a/local", mission=MISSION, verify_inputs=True, hand_off=hand_off)
     done = site.wait_for(run, "Completed")
     seconds = time.monotonic() - began
     pointer(site, MISSION)
@@ -91,6 +92,9 @@ def test_a_run_asked_for_by_hand_is_published_and_judged(site: TestSite, capsys:
     assert stage_b is not None
     judged = site.wait_for(stage_b[1], "Completed")
     assert judged["parameters"]["handed_by"] == run
+    assert judged["deployment_id"] == site.ask("GET", "/deployments/name/stage-b/air-baffle")["id"]
+    assert f"took a slot of {SLOT}" in " ".join(site.logs(stage_b[1]))
+    assert "## 没有判定的组" in site.artifacts(stage_b[1])["stage-b-air-baffle"]["data"]
     assert run in site.artifacts(stage_b[1])["stage-b-tickets"]["data"]
     assert "data:image/png;base64," in site.artifacts(run)["stage-a-air-baffle-runs"]["data"]
     with capsys.disabled():

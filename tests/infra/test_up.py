@@ -43,6 +43,7 @@ def env(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "FIELDCHECK_STORE": str(folder / "store"),
         "FIELDCHECK_INPUT_ROOT": demo.photos,
         "FIELDCHECK_MODEL__BASE": demo.checkpoint,
+        "FIELDCHECK_HAND_OFF__MODEL__BASE": demo.judge,
         "FIELDCHECK_ANSWER_KEY": demo.answers,
         "OMP_NUM_THREADS": "1",
     }
@@ -81,7 +82,7 @@ def typed(env: dict[str, str], command: str) -> str:
     """What a command says in a shell that has read the site's file."""
     told = {name: value for name, value in env.items() if not name.startswith("PREFECT_")}
     script = f". {env['PREFECT_HOME']}/env && {command}"
-    done = subprocess.run(["sh", "-c", script], env=told, cwd=REPOSITORY, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(["sh", "-c", script], env=told, cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -90,6 +91,11 @@ def flow_runs(env: dict[str, str]) -> list[dict[str, Any]]:
     """All of them."""
     listed = typed(env, f"{PREFECT} --no-prompt flow-run ls --limit 50 -o json")
     return list(json.loads(listed))
+
+
+def runs_of_stage_b(env: dict[str, str]) -> Path:
+    """Where tickets and judgements of the mission are."""
+    return Path(env["FIELDCHECK_STORE"]) / "stage_b" / MISSION / "runs"
 
 
 @pytest.fixture
@@ -145,9 +151,35 @@ def test_a_person_clicks_the_link_and_is_in(up: Terminal, tmp_path: Path) -> Non
         page.picture(Path(os.environ.get("FIELDCHECK_TEST_PICTURES", str(tmp_path))) / "deployments.png")
 
 
-def test_a_run_asked_for_by_hand_needs_no_typing(up: Terminal, env: dict[str, str]) -> None:
+def test_a_run_asked_for_by_hand_ends_in_verdicts_without_more_typing(up: Terminal, env: dict[str, str]) -> None:
+    """Summaries by the one checkpoint, verdicts by the other, and groups of the quarantine beside them."""
     asked = f"{PREFECT} --no-prompt deployment run 'stage-a/local' -p mission={MISSION} -p verify_inputs=true --watch"
     assert "Completed" in typed(env, asked)
+    until = time.monotonic() + 300
+    while not (pages := list(runs_of_stage_b(env).glob("*/report.html"))):
+        told = [(one["name"], one["state_type"]) for one in flow_runs(env)]
+        assert time.monotonic() < until, told
+        assert not {state for _, state in told} & {"FAILED", "CRASHED"}, told
+        time.sleep(1)
+    (page,) = pages
+    manifest = json.loads(page.with_name("manifest.json").read_bytes())
+    assert manifest["decisions"]["通过"] > 0, manifest["decisions"]
+    assert manifest["decisions"]["不通过"] > 0, manifest["decisions"]
+    unjudged = [json.loads(line) for line in page.with_name("unjudged.jsonl").read_text(encoding="utf-8").splitlines()]
+    words = page.read_text(encoding="utf-8")
+    assert unjudged
+    assert all(one["group_id"] in words for one in unjudged)
+
+
+def test_stage_b_of_a_mission_asked_for_by_hand_judges_its_newest_run(up: Terminal, env: dict[str, str]) -> None:
+    """By the site's blocks: the same judgement as that of what was handed over."""
+    folder = runs_of_stage_b(env).parent
+    before = {path.name for path in folder.rglob("*") if path.suffix in {".jsonl", ".html"}}
+    assert "report.html" in before, "the test before has it judged"
+    judged = sorted(folder.glob("runs/*/report.html"))
+    assert "Completed" in typed(env, f"{PREFECT} --no-prompt deployment run stage-b/air-baffle --watch")
+    assert sorted(folder.glob("runs/*/report.html")) == judged
+    assert {path.name for path in folder.rglob("*") if path.suffix in {".jsonl", ".html"}} == before, "no new shard"
 
 
 def test_ctrl_c_ends_server_worker_and_run_at_once(
