@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
+from tests.hangs import no_hang
 from tests.tasks.dense.refusals import violations
 
 BOX = {"desc": "标签", "bbox_2d": [1, 2, 3, 4]}
@@ -95,8 +95,7 @@ def test_an_answer_that_the_token_limit_ended_has_this_one_violation(text: str, 
 )
 @pytest.mark.parametrize("finish_reason", ["stop", "length"])
 def test_a_hostile_text_is_read_in_linear_time(text: str, finish_reason: str) -> None:
-    began = time.process_time()
-    found = violations(text, finish_reason)
-    assert time.process_time() - began < 2
+    with no_hang():
+        found = violations(text, finish_reason)
     assert sum(map(len, found)) < 20_000
     assert all(violation.isprintable() for violation in found)

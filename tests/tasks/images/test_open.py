@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 from contextlib import suppress
 
@@ -20,6 +19,7 @@ from tasks.records.errors import PhotoError
 from tasks.records.reasons import Reason
 from tests.builders import examples, make_photo_bytes, make_picture
 from tests.faults.pictures import chunk, more_scans, raw_png, resealed, segment, with_chunks, with_segments
+from tests.hangs import no_hang
 
 LIMITS = InputConfig()
 
@@ -257,9 +257,8 @@ def test_parts_without_end_are_refused_and_not_walked_through() -> None:
         "PNG": with_chunks(make_photo_bytes("PNG"), *[chunk(b"teXt", b"")] * 1_000_000),
     }
     for data in endless.values():
-        began = time.monotonic()
-        assert reason_of(data) is Reason.CORRUPT_IMAGE
-        assert time.monotonic() - began < 5
+        with no_hang():
+            assert reason_of(data) is Reason.CORRUPT_IMAGE
 
 
 def test_scans_that_cost_more_than_they_hold_are_refused() -> None:

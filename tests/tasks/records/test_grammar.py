@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from unicodedata import normalize
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.records.grammar import IRRELEVANT, Entry, Summary, Violation, read
 from tests.builders import examples
+from tests.hangs import no_hang
 
 LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -258,9 +258,8 @@ def test_levels_are_the_path_split() -> None:
     ids=["spaces", "brackets", "digits", "tokens", "counts", "signs", "commas"],
 )
 def test_a_hostile_text_is_read_in_linear_time(text: str) -> None:
-    began = time.process_time()
-    assert read(text).summary is None
-    assert time.process_time() - began < 2
+    with no_hang():
+        assert read(text).summary is None
 
 
 FORMAT = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from tasks.records.verdicts import Clause, Verdict
 from tasks.verdicts.answers import ALL, Reading, Violation, read, read_reason, renumbered
 from tests.builders import examples
+from tests.hangs import no_hang
 
 WHOLE = "Verdict: 通过\nReason: BBU设备存在（image_1）\nConfidence: 0.93"
 
@@ -191,7 +190,6 @@ def test_an_answer_without_a_vote_has_nothing_to_renumber() -> None:
 
 
 def test_a_long_text_of_brackets_is_read_in_no_time() -> None:
-    started = time.perf_counter()
-    read(f"Verdict: 通过\nReason: {'（image_1,' * 20_000}\nConfidence: 0.90")
-    read(f"Verdict: 通过\nReason: {'甲（' + 'image_1,' * 20_000}\nConfidence: 0.90")
-    assert time.perf_counter() - started < 5
+    with no_hang():
+        read(f"Verdict: 通过\nReason: {'（image_1,' * 20_000}\nConfidence: 0.90")
+        read(f"Verdict: 通过\nReason: {'甲（' + 'image_1,' * 20_000}\nConfidence: 0.90")
