@@ -71,8 +71,8 @@ def put_in_place(temporary: str, path: str, uri: str, *, replace: bool) -> None:
         os.close(folder)
 
 
-def swap(path: str, uri: str, data: bytes, before: bytes | None) -> None:
-    """Put `data` in the place of a file that is still exactly `before`; None stands for no file.
+def swap(path: str, uri: str, data: bytes, before: bytes) -> None:
+    """Put `data` in the place of a file that is still exactly `before`.
 
     Raises ObjectExists if the file is another by then. No lock is held, so a writer that is killed or frozen in the
     middle holds nobody up, and cannot put its bytes over newer ones when it goes on:
@@ -83,8 +83,6 @@ def swap(path: str, uri: str, data: bytes, before: bytes | None) -> None:
                    a token is renamed once, an inode does not come back, so a late rename finds no token
     """
     folder = os.path.dirname(path)
-    if before is None:
-        return _put_first(path, uri, data)
     token = _write_token(folder, uri, data)
     try:
         while True:
@@ -122,26 +120,11 @@ def sweep(folder: str, older_than: float, now: float) -> int:
                 continue
             with contextlib.suppress(OSError):
                 found = entry.stat(follow_symlinks=False)
-                if (
-                    stat_flags.S_IFMT(found.st_mode) in (stat_flags.S_IFREG, stat_flags.S_IFLNK)
-                    and now - found.st_mtime > older_than
-                ):
+                ours = stat_flags.S_ISREG(found.st_mode) or stat_flags.S_ISLNK(found.st_mode)
+                if ours and now - found.st_mtime > older_than:
                     os.unlink(entry.path)
                     swept += 1
     return swept
-
-
-def _put_first(path: str, uri: str, data: bytes) -> None:
-    token = _write_token(os.path.dirname(path), uri, data)
-    try:
-        with translated(uri, writing=True):
-            put_in_place(token, path, uri, replace=False)
-    except ObjectExists:
-        if _read_with_inode(path, uri)[0] != data:
-            raise
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(token)
 
 
 def _write_token(folder: str, uri: str, data: bytes) -> str:

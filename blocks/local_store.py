@@ -9,7 +9,7 @@ import stat as stat_flags
 from collections.abc import Generator, Iterator
 from typing import BinaryIO, TypeAlias, cast
 
-from blocks.errors import ObjectMissing, StoreDenied
+from blocks.errors import ObjectExists, ObjectMissing, StoreDenied
 from blocks.local_errors import TranslatingFile, translated
 from blocks.local_files import exists, make_folder, open_temporary, put_in_place, swap, sweep, write_all
 from blocks.store import ObjectInfo, check_key, check_prefix
@@ -121,10 +121,13 @@ class LocalStore:
 
     def swap(self, key: str, data: bytes, before: bytes | None) -> None:
         """Store `data` if the object is still exactly `before`. Raises ObjectExists if not, and as `write` does."""
-        folder, name = self._folder_to_write(key)
-        self._prepare(folder, self.uri_of(key))
         self._path_to_read(key)  # a symlink that leads out of the store is refused
-        swap(os.path.join(folder, name), self.uri_of(key), data, before)
+        if before is None:
+            self._put_first(key, data)
+        else:
+            folder, name = self._folder_to_write(key)
+            self._prepare(folder, self.uri_of(key))
+            swap(os.path.join(folder, name), self.uri_of(key), data, before)
 
     def sweep(self, prefix: str, older_than: float) -> int:
         """Remove the hidden files of killed writers under `prefix`, and those beside the root's own folders."""
@@ -166,6 +169,15 @@ class LocalStore:
                     os.unlink(path)
             except (FileNotFoundError, NotADirectoryError):
                 return
+
+    def _put_first(self, key: str, data: bytes) -> None:
+        try:
+            self.write(key, data, replace=False)
+        except ObjectExists:
+            with contextlib.suppress(ObjectMissing):
+                if self.read(key) == data:
+                    return  # what we wanted is there: a lost answer is no lost race
+            raise
 
     def _prepare(self, folder: str, uri: str) -> None:
         if not self._make and not os.path.isdir(self._root):

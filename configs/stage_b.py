@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from configs.judge import JudgeConfig
 from configs.parts import LeaseConfig
 from configs.preflight import check_file, check_manifest, check_store
 from configs.preflight_model import check_budget
+from configs.stage_a import split_run_uri
 from configs.stores import S3Options
 from configs.work import WorkConfig
 
@@ -54,20 +54,24 @@ class StageBConfig(WorkConfig, VerifyConfig):
 
         What the environment says of Stage-A's store is not said of this run.
         """
-        return {"store": _store_of(given.get("manifest")), **given} if given.get("manifest") else given
+        return {"store": place_of(given["manifest"])[0], **given} if given.get("manifest") else given
 
     @model_validator(mode="before")
     @classmethod
     def _beside_the_manifest(cls, told: Any) -> Any:
         if isinstance(told, dict) and not told.get("store"):
-            return {**told, "store": _store_of(told.get("manifest"))}
+            return {**told, "store": place_of(told.get("manifest"))[0]}
         return told
 
     @property
     def mission(self) -> str:
         """The mission, as the manifest's place says it; empty if that is no place of a run."""
+<<<<<<< HEAD
         match = re.search(r"(?:^|/)stage_a/([^/]+)/(?:runs/|latest\.json$)", self.manifest)
         return match[1] if match else ""
+=======
+        return place_of(self.manifest)[1]
+>>>>>>> 842b164 (One seal for both manifests of Stage-B, one place that reads a run's URI, a first swap on local files is a write)
 
     def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
         """Everything wrong with a Stage-B run; of the model and its devices only if it judges."""
@@ -95,7 +99,10 @@ class JudgeGroupConfig(StageBConfig):
         yield from super().faults(skip)
 
 
-def _store_of(manifest: object) -> str:
-    """The root of the store that a manifest of Stage-A is in; empty if it is in none."""
-    store, found, _ = str(manifest or "").rpartition("stage_a/")
-    return store.rstrip("/") or ("/" if store else ".") if found else ""
+def place_of(manifest: object) -> tuple[str, str]:
+    """Store and mission of the Stage-A run with this manifest; both empty for what is none."""
+    try:
+        store, mission, _ = split_run_uri(str(manifest or ""), "manifest.json")
+    except ValueError:  # a fault that is told with the others
+        return "", ""
+    return store, mission

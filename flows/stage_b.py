@@ -6,7 +6,6 @@ wanted -> measure by labels
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from blocks.model_checkpoint import checkpoint_of
 from blocks.standalone import flow
 from configs.parameters import given, parameters_of
 from configs.settings import load
-from configs.stage_b import StageBConfig
+from configs.stage_b import StageBConfig, place_of
 from flows.crash_recovery import leave_trace, stop_if_crashing
 from flows.judging import judge_tickets
 from flows.printing import escape_logs
@@ -30,8 +29,13 @@ from tasks.tickets.task import ingest_tickets, load_tickets
 def _run_name() -> str:
     from prefect.runtime import flow_run
 
+<<<<<<< HEAD
     mission = re.search(r"stage_a/([^/]+)/(?:runs/|latest\.json$)", str(flow_run.parameters.get("manifest")))
     return f"{mission[1] if mission else 'stage-b'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+=======
+    _, mission = place_of(flow_run.parameters.get("manifest"))
+    return f"{mission or 'stage-b'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+>>>>>>> 842b164 (One seal for both manifests of Stage-B, one place that reads a run's URI, a first swap on local files is a write)
 
 
 @flow(name="stage-b", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.records.base import FileEntry, Record, Sha256
-from tasks.records.jsonl import canonical, to_line
+from tasks.records.jsonl import canonical
 from tasks.records.reasons import Reason
 
 
@@ -83,11 +83,6 @@ class StageBManifest(Record):
         if value in (1, 2):
             raise ValueError("these tickets are an earlier release's: run stage-b on their source again")
         return value
-
-    def sealed(self) -> StageBManifest:
-        """The same manifest with the digest of what it says."""
-        bare = to_line(self.model_copy(update={"self_sha256": ""}))
-        return self.model_copy(update={"self_sha256": hashlib.sha256(bare).hexdigest()})
 
 
 def answer_key(mission: str, group_id: str, photos: list[str]) -> str:

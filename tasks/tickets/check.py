@@ -5,6 +5,7 @@ from __future__ import annotations
 from blocks.store import Store
 from tasks.records.errors import ManifestError
 from tasks.records.labels import TicketLabel
+from tasks.records.sealed import sealed
 from tasks.records.stage_b import StageBManifest, Ticket, Unjudged
 from tasks.runs.check import check_layout, check_names
 from tasks.runs.keys import LABELS, TICKETS, UNJUDGED
@@ -17,7 +18,7 @@ def check_tickets(store: Store, key: str, expected: str | None = None) -> Checke
     Raises ManifestError or RecordError naming the object (and line), StoreError if it cannot be read.
     """
     manifest, digest = read_canonical(StageBManifest, store, key, expected)
-    if manifest.sealed() != manifest:
+    if sealed(manifest) != manifest:
         raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
     check_layout(manifest.mission, manifest.run_id, key, store)
     check_names(manifest.files, (TICKETS, LABELS, UNJUDGED), store, key)

@@ -15,6 +15,7 @@ from tasks.records.jsonl import to_line
 from tasks.records.labels import TicketLabel
 from tasks.records.photos import Label
 from tasks.records.reasons import Reason
+from tasks.records.sealed import sealed
 from tasks.records.stage_a import Provenance, RunManifest, StageARecord
 from tasks.records.stage_b import StageBManifest, Ticket, TicketPhoto, Unjudged
 from tasks.records.verdicts import Verdict
@@ -70,15 +71,17 @@ def ingest(source: Store, key: str, target: Store, expected: str | None = None) 
     folder = run_folder(stage_b_folder(manifest.mission), digest[:16])
     for file in files:
         file.put(target, folder)
-    own = StageBManifest(
-        run_id=digest[:16],
-        mission=manifest.mission,
-        source=key,
-        source_sha256=digest,
-        tickets=files[0].entry.records,
-        unjudged=files[2].entry.records,
-        files=tuple(file.entry for file in files),
-    ).sealed()
+    own = sealed(
+        StageBManifest(
+            run_id=digest[:16],
+            mission=manifest.mission,
+            source=key,
+            source_sha256=digest,
+            tickets=files[0].entry.records,
+            unjudged=files[2].entry.records,
+            files=tuple(file.entry for file in files),
+        )
+    )
     data = to_line(own)
     target.write(f"{folder}/{MANIFEST}", data)
     return Ingested(

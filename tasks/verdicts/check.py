@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from blocks.store import Store
 from tasks.records.errors import ManifestError
 from tasks.records.guidance import Guidance
+from tasks.records.sealed import sealed
 from tasks.records.stage_b import Ticket, Unjudged
 from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory
 from tasks.runs.check import check_layout, check_names
@@ -14,7 +15,6 @@ from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGE
 from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
 from tasks.verdicts.evidence import evidence_of
 from tasks.verdicts.identity import judge_key, judgement_id
-from tasks.verdicts.publish import sealed
 
 _FILES: dict[str, type[BaseModel]] = {
     TICKETS: Ticket,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
 from blocks.store import Store
-from tasks.records.jsonl import to_line
+from tasks.records.sealed import sealed
 from tasks.records.verdicts import Decision, JudgementManifest
 from tasks.runs.files import JsonlWriter, LocalFile
 from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED, stage_b_folder
@@ -55,12 +54,6 @@ def publish(store: Store, judgement: Judgement, confirm: Callable[[], None] = la
     )
     confirm()
     return put_run(store, stage_b_folder(judgement.mission), manifest.run_id, manifest, files)
-
-
-def sealed(manifest: JudgementManifest) -> JudgementManifest:
-    """The same manifest with the digest of what it says."""
-    bare = to_line(manifest.model_copy(update={"self_sha256": ""}))
-    return manifest.model_copy(update={"self_sha256": hashlib.sha256(bare).hexdigest()})
 
 
 def _file(name: str, records: Iterable[BaseModel]) -> LocalFile:

@@ -27,11 +27,11 @@ from tasks.records.jsonl import to_line
 from tasks.records.labels import TicketLabel
 from tasks.records.photos import Group, Label
 from tasks.records.reasons import Reason
+from tasks.records.sealed import sealed
 from tasks.records.verdicts import JudgementManifest, Verdict
 from tasks.runs.keys import latest_key, split_manifest_uri
 from tasks.runs.pointer import current, point_to
 from tasks.verdicts.names import QUARANTINE
-from tasks.verdicts.publish import sealed
 from tests.builders import MISSION, make_group
 from tests.demo import Demo
 from tests.judging import RuleJudge, drawn_groups, publish_drawn, shown

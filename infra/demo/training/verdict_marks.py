@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,23 +9,18 @@ from typing import Any
 from infra.demo.training.critics import RIGHT, WRONG_REASON, WRONG_VERDICT, Candidate
 from infra.demo.training.tickets import Ticket
 from infra.demo.verdicts import FAIL, PASS
+from tasks.assurance import rates
 from tasks.records.verdicts import CriticReading
 from tasks.verdicts.answers import Reading, read
 from tasks.verdicts.critic import read_critic
 
-_Z = 1.959964  # of a normal distribution, for 95 %
-
 
 def share(flags: Iterable[bool]) -> dict[str, Any]:
     """How many are true, of how many, the share, and Wilson's interval of 95 % around it; nulls of none."""
-    known = list(flags)
-    right, count = sum(known), len(known)
-    if not count:
-        return {"right": 0, "of": 0, "share": None, "low": None, "high": None}
-    p, z2 = right / count, _Z**2
-    middle, spread = p + z2 / (2 * count), _Z * math.sqrt(p * (1 - p) / count + z2 / (4 * count**2))
-    low, high = ((middle + sign * spread) / (1 + z2 / count) for sign in (-1, 1))
-    return {"right": right, "of": count, "share": round(p, 4), "low": round(max(0.0, low), 4), "high": round(high, 4)}
+    rate = rates.share(flags)
+    told = {"share": rate.value, "low": rate.low, "high": rate.high}
+    rounded = {name: None if value is None else round(value, 4) for name, value in told.items()}
+    return {"right": rate.count, "of": rate.of, **rounded}
 
 
 def is_right(ticket: Ticket, reading: Reading) -> bool:

@@ -17,6 +17,7 @@ from flows.commands.checks import check_any
 from tasks.records.base import FileEntry
 from tasks.records.errors import FieldcheckError, ManifestError, OutputError, RecordError
 from tasks.records.jsonl import to_line
+from tasks.records.sealed import sealed
 from tasks.records.stage_a import RunManifest
 from tasks.records.stage_b import StageBManifest
 from tasks.runs.check import check_run, read_manifest, read_records
@@ -193,7 +194,7 @@ def test_tickets_are_checked_too(store: LocalStore, published: Published) -> Non
         assert_named(store, made.key, tickets)
     store.write(tickets, good)
     own = StageBManifest.model_validate_json(store.read(made.key))
-    store.write(made.key, to_line(own.model_copy(update={"tickets": 4}).sealed()))
+    store.write(made.key, to_line(sealed(own.model_copy(update={"tickets": 4}))))
     with pytest.raises(ManifestError, match=r"counts \(4, 1\) tickets and unjudged groups; there are \(3, 1\)"):
         check_any(store, made.key)
 
@@ -248,7 +249,7 @@ def test_what_no_release_writes_is_refused(store: LocalStore, published: Publish
                 check_any(store, manifest)
     extra = FileEntry(name="notes.txt", sha256="0" * 64, size=1, records=1)
     own = StageBManifest.model_validate_json(good)
-    store.write(made.key, to_line(own.model_copy(update={"files": (*own.files, extra)}).sealed()))
+    store.write(made.key, to_line(sealed(own.model_copy(update={"files": (*own.files, extra)}))))
     with pytest.raises(ManifestError, match=r"unjudged\.jsonl, notes\.txt; a run has tickets\.jsonl"):
         check_any(store, made.key)
     store.write(published.key, to_line(published.manifest))
