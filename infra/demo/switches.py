@@ -93,6 +93,14 @@ STRICT = (
     "{name}{bad}的工单不通过",
     "检查{name}是否{good}，{bad}时不通过",
     "{fault}算不符合要求",
+    "{name}{bad}时判不通过",
+    "{name}{bad}就不可通过",
+    "要求{name}都{good}",
+    "照片里{fault}就判不通过",
+    "工单里{fault}的，不通过",
+    "{name}不可{bad}",
+    "{name}{bad}时不能判通过",
+    "判不通过：{fault}",
 )
 NEW_STRICT = (
     "{fault}的工单不可通过",
@@ -121,6 +129,14 @@ EXCUSES = (
     "不要求{name}{good}，{bad}也可",
     "如果{fault}，仍可通过",
     "不因为{fault}判不通过",
+    "{name}{bad}时也可通过",
+    "{name}{bad}不影响判定",
+    "允许{name}{bad}，不判不通过",
+    "照片里{fault}也判通过",
+    "工单里{fault}的，也可通过",
+    "不检查{fault}",
+    "{name}{bad}时不算问题",
+    "可通过：{fault}",
 )
 NEW_EXCUSES = ("{fault}的工单可以通过", "{name}{bad}没有问题，也通过", "检查时允许{name}{bad}", "{name}{bad}时仍判通过")
 
@@ -145,6 +161,10 @@ UNSEEN = (
     "接地螺丝只要接地排侧符合要求",
     "判定时不看{name}",
     "如果没有{name}，仍可通过",
+    "{name}有没有都不影响判定",
+    "检查不要求{name}",
+    "只要接地排侧符合要求就可通过",
+    "照片里没有{name}也可通过",
 )
 NEW_UNSEEN = ("检查时不看{name}", "{name}有没有都可通过", "只要求接地排侧的接地螺丝", "{name}没有拍到不算问题")
 

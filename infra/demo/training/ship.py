@@ -28,9 +28,14 @@ def round_to_bf16(model: torch.nn.Module) -> None:
             parameter.copy_(parameter.bfloat16())
 
 
-def load_shipped(model: torch.nn.Module, source: Path) -> None:
-    """Give a trimmed model the weights of a shipped checkpoint of the same vocabulary."""
-    weights = {name: torch.from_numpy(value) for name, value in read_bf16(source / WEIGHTS).items()}
+def load_shipped(model: torch.nn.Module, source: Path, over: Path | None = None) -> None:
+    """Give a trimmed model the weights of a shipped checkpoint of the same vocabulary, and those of a judge over it."""
+    weights = {
+        name: torch.from_numpy(value)
+        for folder in (source, over)
+        if folder
+        for name, value in read_bf16(folder / WEIGHTS).items()
+    }
     missing, unexpected = model.load_state_dict(weights, strict=False)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise ValueError(f"{source} is of another model: missing {missing}, unexpected {unexpected}; train it anew")

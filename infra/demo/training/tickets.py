@@ -126,6 +126,10 @@ class Box:
         on = switched_on(mission, rng.choice(self.settings))
         return Sheet(mission, tuple(Line(*line) for line in self.phrases.lines(mission, on, rng)))
 
+    def teaches(self, sheet: Sheet) -> bool:
+        """Whether the box draws sheets with these switches."""
+        return any(sheet.on == switched_on(sheet.mission, bits) for bits in self.settings)
+
     def ticket(self, seed: int, sheet: Sheet | None = None, wanted: str | None = "any", size: int = 0) -> Ticket:
         """The ticket of a seed. `wanted` is a verdict, None for missing evidence, or any: 4 in 10 pass, 4 fail."""
         rng = random.Random(f"ticket {seed}")

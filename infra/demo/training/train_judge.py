@@ -43,11 +43,13 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=4, help="tickets under each")
     parser.add_argument("--peak", type=float, default=8e-4, help="highest learning rate")
     parser.add_argument("--critics", type=float, default=0.15, help="share of the batches that asks a critic")
+    parser.add_argument("--twins", type=float, default=0.35, help="share of the sheets that come with a line changed")
     parser.add_argument("--scenes", type=int, default=12_000, help="that tickets are made of")
     parser.add_argument(
         "--small", type=float, default=0.45, help="share of the time with few photos and a short system text"
     )
     parser.add_argument("--fall", type=float, default=0.5, help="share of the time after which the rate falls")
+    parser.add_argument("--again", action="store_true", help="begin with the judge that ships")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -65,7 +67,7 @@ def train(args: argparse.Namespace) -> None:
     tokenizer = Tokenizer.from_file(str(pack.DEMO / "checkpoint" / "tokenizer.json"))
     trim = Trim(ordinary_size(tokenizer))
     learner = Learner(untrained(trim, args.seed), trim.unused)
-    ship.load_shipped(learner.model, pack.DEMO / "checkpoint")
+    ship.load_shipped(learner.model, pack.DEMO / "checkpoint", pack.DEMO / "judge" if args.again else None)
     learner.vision.requires_grad_(False)
     reading = VerdictLearner(learner)
     if args.state.exists():
@@ -77,7 +79,10 @@ def train(args: argparse.Namespace) -> None:
     trained = [parameter for parameter in learner.model.parameters() if parameter.requires_grad]
     groups = [{"params": trained}, {"params": list(reading.heads.parameters())}]
     optimiser = torch.optim.AdamW(groups, lr=args.peak, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    batches, rng = teacher.batches(args.sheets, args.each, args.critics, args.seed), random.Random(args.seed)
+    batches, rng = (
+        teacher.batches(args.sheets, args.each, args.critics, args.twins, args.seed),
+        random.Random(args.seed),
+    )
     began, step, recent = time.monotonic(), 0, []
     log.info("ready")
     while (done := (time.monotonic() - began) / args.seconds) < 1:

@@ -17,7 +17,8 @@ from infra.demo.training.learner import IGNORED, Learner
 from infra.demo.training.verdict_lessons import EFFECTS, MOST, TOLD, Lessons, TicketLesson
 
 RULE_LAYER, PHOTO_LAYER = 1, 2  # which language layer has understood a line by itself, and a photo's under guidance
-VERDICT_PLACE, VERDICT_WEIGHT = 2, 3.0  # the answer's third token is the verdict; what it is worth among the others
+VERDICT_PLACE = 2  # the answer's third token is the verdict
+VERDICT_WEIGHT, TELLING_WEIGHT = 3.0, 3.0  # what these are worth among the answer's other tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ class VerdictLearner:
         each = functional.cross_entropy(logits, labels[known], reduction="none")
         weights = torch.ones(labels.shape)
         weights[:, VERDICT_PLACE] = VERDICT_WEIGHT
-        answers = (each * weights[known]).sum() / weights[known].sum()
+        telling = [(row, place) for row, ticket in enumerate(tickets) for place in ticket.telling]
+        weights[tuple(torch.tensor(telling).T)] = TELLING_WEIGHT
+        answers = (each * weights[known]).mean()
         at = [(row, *told) for row, ticket in enumerate(tickets) for told in ticket.photos]
         rows, places = torch.tensor([one[0] for one in at]), torch.tensor([one[1] for one in at])
         there, counts, numbers = (torch.tensor([one[i] for one in at], dtype=torch.float32) for i in (2, 3, 4))

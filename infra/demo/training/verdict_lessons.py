@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -34,6 +34,9 @@ MOST = 8
 MANY = 4
 """From so many photos on there are half as many tickets under a sheet."""
 
+FOUND, DIFFERS = '"critique": "', 3
+"""What stands before a critic's finding, and after how many characters no two findings are the same."""
+
 Facts = tuple[bool, ...]
 
 
@@ -47,11 +50,15 @@ class SheetLesson:
 
 @dataclass(frozen=True, slots=True)
 class TicketLesson:
-    """A ticket's ids with its answer, which begins at `first`; `photos` are (place of a line's end, what is there, what
-    counts under the guidance, which photos the line is about)."""
+    """A ticket's ids with its answer, which begins at `first`.
+
+    `telling` are the places within the answer that hang on most: photos' numbers, what a critic finds. `photos` are
+    (place of a line's end, what is there, what counts under the guidance, which photos the line is about).
+    """
 
     ids: tuple[int, ...]
     first: int
+    telling: tuple[int, ...]
     photos: tuple[tuple[int, Facts, Facts, Facts], ...]
 
 
@@ -72,8 +79,9 @@ class VerdictTeacher:
         self.whole_system = True
         self._head = lru_cache(maxsize=8)(self._encoded_head)
 
-    def batches(self, sheets: int, each: int, critics: float, seed: int) -> Iterator[Lessons]:
-        """Endless batches; `critics` is the share of them that asks a critic. Sheets of like length are together."""
+    def batches(self, sheets: int, each: int, critics: float, twins: float, seed: int) -> Iterator[Lessons]:
+        """Endless batches; `critics` is the share of them that asks a critic, `twins` the share of the verdicts' sheets
+        that come a second time with one line more or less. Sheets of like length are together."""
         rng, at = random.Random(f"lessons {seed}"), seed * 10**7
         while True:
             some: list[Lessons] = []
@@ -81,9 +89,13 @@ class VerdictTeacher:
             kinds: tuple[tuple[Kind, int], ...] = (("verdict", 8 - asking), ("critic", asking))
             for kind, count in kinds:
                 drawn: dict[int, list[list[Ticket]]] = {each: [], max(1, each // 2): []}
-                for _ in range(count * sheets):
+                left = count * sheets
+                while left > 0:
                     tickets = self._draw(at, each, rng)
-                    drawn[len(tickets)].append(tickets)
+                    twin = self._twin(tickets) if kind == "verdict" and rng.random() < twins else None
+                    some_sheets = [tickets, twin] if twin else [tickets]
+                    drawn[len(tickets)] += some_sheets
+                    left -= len(some_sheets)
                     at += each
                 for alike in drawn.values():
                     alike.sort(key=lambda tickets: max(sum(len(p.text) for p in t.photos) for t in tickets))
@@ -96,6 +108,14 @@ class VerdictTeacher:
         sheet, size = self.box.sheet(rng), rng.choice(self.box.sizes)
         count = each if size < MANY else max(1, each // 2)
         return [self.box.ticket(first + i, sheet, size=size) for i in range(count)]
+
+    def _twin(self, tickets: list[Ticket]) -> list[Ticket] | None:
+        """The tickets under a sheet that lessons may have, with a line more or less that turns one of them around."""
+        for ticket in tickets:
+            other = self.box.toggled(ticket)
+            if other and self.box.teaches(other.sheet):
+                return [replace(one, sheet=other.sheet) for one in tickets]
+        return None
 
     def batch(self, kind: Kind, tickets: list[list[Ticket]]) -> Lessons:
         """The lessons of sheets' tickets; all tickets of a list have the same sheet."""
@@ -141,7 +161,18 @@ class VerdictTeacher:
             photos[starts[text.index(line) + len(line) - 1]] = there, counts, numbers
         asked = tuple(map(self.trim.small, encoded.ids))
         told_ids = (*self._ids(answer), self.trim.small(IM_END))
-        return TicketLesson((*asked, *told_ids), len(asked), tuple((place, *facts) for place, facts in photos.items()))
+        lines = tuple((place, *facts) for place, facts in photos.items())
+        return TicketLesson((*asked, *told_ids), len(asked), self._telling(answer), lines)
+
+    def _telling(self, answer: str) -> tuple[int, ...]:
+        """Places of the photos' numbers, each with the token after it (whether another one follows), and of the words
+        in which a critic's finding differs from others."""
+        spans = self.tokenizer.encode(answer).offsets
+        said = [answer[begin:end] for begin, end in spans]
+        numbers = [place for place in range(1, len(said)) if said[place - 1] == "_" and said[place].isdigit()]
+        first = answer.find(FOUND) + len(FOUND) if FOUND in answer else len(answer)
+        found = [place for place, (begin, end) in enumerate(spans) if begin < first + DIFFERS and end > first]
+        return tuple(sorted({near for place in numbers for near in (place, place + 1)} | set(found)))
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(map(self.trim.small, self.tokenizer.encode(text).ids))

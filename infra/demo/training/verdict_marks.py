@@ -52,6 +52,7 @@ def marks(tickets: Sequence[Ticket], texts: Sequence[str]) -> dict[str, Any]:
             _cites(ticket.outcome.reason) == _cites(told.reason) for ticket, told in few
         ),
         "photos cited": share(_cites(ticket.outcome.reason) == _cites(told.reason) for ticket, told in clear),
+        "what is said is on every photo cited": share(_shown(*pair) for pair in clear),
         "whole reason, 1 to 4 photos": share(ticket.outcome.reason == told.reason for ticket, told in few),
         "whole reason": share(ticket.outcome.reason == told.reason for ticket, told in clear),
         "confidence of at least 0.9": share((told.confidence or 0) >= 0.9 for _, told in clear),
@@ -63,6 +64,14 @@ def marks(tickets: Sequence[Ticket], texts: Sequence[str]) -> dict[str, Any]:
 def _cites(reason: str | None) -> list[str]:
     """What each clause cites."""
     return re.findall("（([^（）]*)）", reason or "")
+
+
+def _shown(ticket: Ticket, told: Reading) -> bool:
+    """Whether each clause is a fault or evidence that all the photos show which it cites."""
+    there = {f"image_{number}": photo.faults | photo.shows for number, photo in enumerate(ticket.photos, 1)}
+    return bool(told.clauses) and all(
+        clause.cites and all(clause.text in there.get(cited, ()) for cited in clause.cites) for clause in told.clauses
+    )
 
 
 def pair_marks(pairs: Sequence[tuple[Ticket, str, Ticket, str]]) -> dict[str, Any]:

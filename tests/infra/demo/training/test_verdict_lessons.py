@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from infra.demo.training.model import Trim, untrained
 from infra.demo.training.tickets import Box, pool
 from infra.demo.training.verdict_learner import VERDICT_PLACE, VerdictLearner
 from infra.demo.training.verdict_lessons import EFFECTS, TOLD, VerdictTeacher
-from infra.demo.verdicts import faults
+from infra.demo.verdicts import FAIL, PASS, faults
 from tasks.engines.prompting import PromptEncoder
 from tasks.engines.protocol import Decoding, Request
 from tasks.verdicts.critic import candidate_text
@@ -99,7 +100,7 @@ def test_sheets_of_different_length_and_the_shortened_last_layer_read_the_same(
 
 
 def test_a_step_of_descent_makes_the_loss_smaller(teacher: VerdictTeacher, learner: VerdictLearner) -> None:
-    lessons = next(teacher.batches(2, 2, critics=0.0, seed=5))
+    lessons = next(teacher.batches(2, 2, critics=0.0, twins=0.0, seed=5))
     parameters = list(learner.learner.language.parameters())
     optimiser = torch.optim.SGD(parameters, lr=0.02)
     before = learner.loss(lessons)
@@ -111,7 +112,34 @@ def test_a_step_of_descent_makes_the_loss_smaller(teacher: VerdictTeacher, learn
 
 
 def test_batches_hold_critics_at_the_share_that_was_asked_for(teacher: VerdictTeacher) -> None:
-    batches = teacher.batches(1, 1, critics=0.25, seed=9)
+    batches = teacher.batches(1, 1, critics=0.25, twins=0.0, seed=9)
     heads = [next(batches).head for _ in range(80)]
     system = teacher.batch("critic", [[teacher.box.ticket(0)]]).head
     assert 8 < heads.count(system) < 35
+
+
+def test_twins_are_the_same_photos_under_one_line_more_or_less_that_lessons_may_have(teacher: VerdictTeacher) -> None:
+    rng = random.Random(3)
+    found = [(tickets, teacher._twin(tickets)) for tickets in (teacher._draw(at, 4, rng) for at in range(0, 120, 4))]
+    pairs = [(tickets, twin) for tickets, twin in found if twin]
+    assert len(pairs) >= 15
+    for tickets, twin in pairs:
+        assert [ticket.photos for ticket in tickets] == [ticket.photos for ticket in twin]
+        one, other = tickets[0].sheet, twin[0].sheet
+        assert len(one.on ^ other.on) == 1
+        assert abs(len(one.lines) - len(other.lines)) == 1
+        assert teacher.box.teaches(other)
+        assert any({a.outcome.verdict, b.outcome.verdict} == {PASS, FAIL} for a, b in zip(tickets, twin, strict=True))
+
+
+def test_what_hangs_on_most_is_marked_photos_numbers_and_what_a_critic_finds(teacher: VerdictTeacher) -> None:
+    for seed in range(40):
+        ticket = teacher.box.ticket(seed)
+        for kind in ("verdict", "critic"):
+            ((own,),) = teacher.batch(kind, [[ticket]]).tickets  # type: ignore[arg-type]
+            ids = [own.ids[own.first + place] for place in own.telling]
+            numbers = [number for _, cites in ticket.outcome.clauses for number in cites]
+            said = map(teacher.tokenizer.decode, ([token] for token in ids))
+            assert [int(text) for text in said if text.isdigit()] == numbers
+            found = teacher.tokenizer.decode(ids[2 * len(numbers) :])
+            assert (candidate(ticket).critique.startswith(found[:3]) and bool(found)) == (kind == "critic")

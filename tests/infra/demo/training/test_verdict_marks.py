@@ -36,6 +36,7 @@ def test_each_mistake_is_seen(tickets: list[Ticket]) -> None:
 
     assert after("Reason: ", "")["format"]["share"] == 0  # type: ignore[index]
     assert after("（", "（image_9,")["photos cited"]["share"] == 0  # type: ignore[index]
+    assert after("（image_", "（image_8,image_")["what is said is on every photo cited"]["share"] < 0.05  # type: ignore[operator,index]
     assert after("Verdict: 不通过", "Verdict: 通过")["wrongly passed"]["share"] == 1  # type: ignore[index]
     assert after("Confidence: 0.5", "Confidence: 0.9")["missing evidence: confidence below 0.7"]["share"] == 0  # type: ignore[index]
     assert after("（", "有（")["whole reason"]["share"] == 0  # type: ignore[index]
