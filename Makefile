@@ -7,6 +7,8 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for found in $(VENV)/bin/python python3.11 python3.12 python3.13 python3; do \
 	"$$found" -c '$(FITS)' 2>/dev/null && { echo "$$found"; break; }; done)
 BIN := $(VENV)/bin
+# Where it is set, every process compiles Prefect and torch anew: ten seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 NO_PYTHON := echo "make: Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python3.12" >&2; exit 2;
 LOCK := infra/requirements.lock
 READY := $(VENV)/.ready

@@ -25,13 +25,14 @@ Shape = tuple[int, int]
 
 @dataclass(slots=True)
 class StepOutput:
-    """What a step gives, on the device: states [rows, width] and the likeliest tokens after them, int64 [rows].
+    """What a step gives, on the device: states [rows, width] and the likeliest tokens after them, int64 [rows], or None
+    if these were not looked for.
 
     Valid until the next step.
     """
 
     states: Tensor
-    tokens: Tensor
+    tokens: Tensor | None
 
 
 class DecodeSteps:
@@ -45,12 +46,17 @@ class DecodeSteps:
         self._moves = 0
         self._pool: tuple[int, int] | None = None
 
-    def __call__(self) -> StepOutput:
-        """A token more for every row; the likeliest ones are what the slots are given next."""
+    def __call__(self, *, choose: bool = True) -> StepOutput:
+        """A token more for every row; the likeliest ones are what the slots are given next.
+
+        Without `choose` the caller gives the slots their tokens; what is recorded chooses anyway.
+        """
         slots = self.slots
         rows, attended = slots.rows, slots.grow()
-        written = self._play(_shape(rows, attended, slots)) if self._records else self._run(rows, attended)
-        return StepOutput(written.states[:rows], written.tokens[:rows])
+        if not self._records:
+            return self._run(rows, attended, choose=choose)
+        written = self._play(_shape(rows, attended, slots))
+        return StepOutput(written.states[:rows], None if written.tokens is None else written.tokens[:rows])
 
     def _play(self, shape: Shape) -> StepOutput:
         if self._moves != self.slots.moves:  # recordings hold places in memory
@@ -81,14 +87,15 @@ class DecodeSteps:
             written = self._run(*shape)
         self._recorded[shape] = graph, written
 
-    def _run(self, rows: int, attended: int) -> StepOutput:
+    def _run(self, rows: int, attended: int, *, choose: bool = True) -> StepOutput:
         slots = self.slots
         tokens, positions = slots.tokens[:rows], slots.positions[:rows]
         embeds = self._language.embed(tokens[:, None])
         states = self._language(embeds, positions.expand(3, -1)[..., None], slots.step(rows, attended))
-        likeliest = self._output_layer.likeliest(states)
+        likeliest = self._output_layer.likeliest(states) if choose else None
         positions += 1
-        tokens.copy_(likeliest)
+        if likeliest is not None:
+            tokens.copy_(likeliest)
         return StepOutput(states, likeliest)
 
 

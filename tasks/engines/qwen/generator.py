@@ -23,7 +23,7 @@ from tasks.engines.qwen.language import Language
 from tasks.engines.qwen.output_layer import OutputLayer
 from tasks.engines.qwen.rotary import Cells, next_position, positions_of
 from tasks.engines.qwen.vision import Normalisation, VisionTower
-from tasks.engines.sampling import noisy
+from tasks.engines.sampling import draw
 from tasks.engines.sequence import Sequence
 
 LEAVING = 0.25
@@ -246,24 +246,29 @@ class Generator:
 
     def _step(self, steps: DecodeSteps, rows: list[Sequence]) -> Tensor:
         """The next token of each row."""
-        output = steps()
-        if not any(one.is_sampled for one in rows):
+        draws = any(one.is_sampled for one in rows)
+        output = steps(choose=not draws)
+        if output.tokens is not None and not draws:
             return output.tokens
         tokens = self._choose(output.states, rows, output.tokens)
         steps.slots.tokens[: len(rows)] = tokens
         return tokens
 
     def _choose(self, states: Tensor, rows: list[Sequence], likeliest: Tensor | None = None) -> Tensor:
-        """The next token after each state: the likeliest, or one that is drawn."""
-        tokens = self._output_layer.likeliest(states) if likeliest is None else likeliest
-        places = [place for place, one in enumerate(rows) if one.is_sampled]
-        if places:
-            logits = self._output_layer.logits(states[places])
-            drawn = [
-                noisy(row, rows[place].request.decoding, rows[place].noise).argmax()  # type: ignore[arg-type]
-                for place, row in zip(places, logits, strict=True)
+        """The next token after each state: the likeliest, which may be known, or one that is drawn."""
+        drawn = [place for place, one in enumerate(rows) if one.is_sampled]
+        if not drawn:
+            return self._output_layer.likeliest(states) if likeliest is None else likeliest
+        tokens = torch.empty(len(rows), dtype=torch.int64, device=states.device) if likeliest is None else likeliest
+        if likeliest is None and (greedy := [place for place, one in enumerate(rows) if not one.is_sampled]):
+            tokens[greedy] = self._output_layer.likeliest(states[greedy])
+        logits = self._output_layer.logits(states[drawn])
+        tokens[drawn] = torch.stack(
+            [
+                draw(row, rows[place].request.decoding, rows[place].noise)  # type: ignore[arg-type]
+                for place, row in zip(drawn, logits, strict=True)
             ]
-            tokens[places] = torch.stack(drawn)
+        )
         return tokens
 
     def _cells(self, one: Sequence) -> Cells:
