@@ -25,6 +25,11 @@ class Demo:
         return str(self.root / "checkpoint")
 
     @property
+    def judge(self) -> str:
+        """The checkpoint that judges."""
+        return str(self.root / "judge")
+
+    @property
     def adapter(self) -> str:
         """The LoRA adapter."""
         return str(self.root / "adapter")

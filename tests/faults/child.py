@@ -8,14 +8,10 @@ FAULTS_KILL     `event:pattern:n`: SIGKILL to this process just before the n-th 
 FAULTS_STOP     the same, but SIGSTOP: the process is frozen right there, until it gets a SIGCONT.
 FAULTS_CLOCK    `n:seconds`: from the n-th result on, for 0 from the start, the wall clock is so many seconds ahead;
                 monotonic clocks go on.
-FAULTS_FORM     if it is there, a candidate's text is put into the form of a verdict, which follows from the text: a
-                checkpoint that was never taught verdicts would have no winner, and its critic nothing to do.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import os
 import re
 import signal
@@ -25,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 JOURNAL, KILL, STOP, CLOCK = "FAULTS_JOURNAL", "FAULTS_KILL", "FAULTS_STOP", "FAULTS_CLOCK"
-FORM = "FAULTS_FORM"
 
 _EVENTS = {"open": ("open", 0), "rename": ("os.rename", 1)}
 """Audit event (https://docs.python.org/3/library/audit_events.html) and the place of the path among its arguments."""
@@ -68,27 +63,11 @@ class Watched:
         return getattr(self._engine, name)
 
     def generate(self, requests: Iterable[Any]) -> Iterator[Any]:
-        """The engine's own results, in the form of verdicts if that is asked for."""
-        candidates: set[str] = set()
-        for result in self._engine.generate(_noting(requests, candidates)):
+        """The engine's own results."""
+        for result in self._engine.generate(requests):
             for hear in self._hear:
                 hear(result.id)
-            yield _formed(result) if result.id in candidates and FORM in os.environ else result
-
-
-def _noting(requests: Iterable[Any], candidates: set[str]) -> Iterator[Any]:
-    for request in requests:
-        if request.sampled_as:
-            candidates.add(request.id)
-        yield request
-
-
-def _formed(result: Any) -> Any:
-    """A candidate's three lines. Another text gives another verdict, or another confidence."""
-    digest = hashlib.sha256(result.text.encode()).digest()
-    verdict, reason = ("通过", "有BBU设备") if digest[0] % 2 else ("不通过", "挡风板安装不规范")
-    lines = f"Verdict: {verdict}\nReason: {reason}（image_1）\nConfidence: 0.{digest[1] % 100:02d}"
-    return dataclasses.replace(result, text=lines, finish_reason="stop")
+            yield result
 
 
 def _watch_engine(hear: Sequence[Heard]) -> None:

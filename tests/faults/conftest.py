@@ -41,7 +41,7 @@ def launcher(demo: Demo, prefect_harness: str, tmp_path_factory: pytest.TempPath
         for name, value in environment.items():
             patch.setenv(name, value)
         load_once()
-    return Launcher(photos, demo.checkpoint, tmp_path_factory.mktemp("faults-runs"), environment)
+    return Launcher(photos, demo.checkpoint, demo.judge, tmp_path_factory.mktemp("faults-runs"), environment)
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,7 @@ class Launcher:
 
     photos: Path
     checkpoint: str
+    judge: str
     folder: Path
     environment: Mapping[str, str]
 
@@ -155,16 +156,16 @@ class Launcher:
 
     def start_judge(self, manifest: str, *flags: str, env: Mapping[str, str] | None = None) -> Run:
         """A run of Stage-B over the published run with this manifest, which lies in its store; like `start`."""
-        told = ["--judge.max-new-tokens", "16", "--judge.critic-max-new-tokens", "32", "--judge.uncalibrated", "allow"]
-        argv = ["stage-b", "--manifest", manifest, *self._model(), "--judge.grid", json.dumps(GRID), *told, *flags]
-        return self._start(argv, {child.FORM: "1", **(env or {})}, cold=False)
+        told = ["--judge.max-new-tokens", "96", "--judge.critic-max-new-tokens", "160", "--judge.uncalibrated", "allow"]
+        argv = ["stage-b", "--manifest", manifest, *self._model(self.judge), "--judge.grid", json.dumps(GRID)]
+        return self._start([*argv, *told, *flags], env, cold=False)
 
     def _told(self, store: object) -> list[str]:
-        return ["--input-root", str(self.photos), "--store", str(store), *self._model()]
+        return ["--input-root", str(self.photos), "--store", str(store), *self._model(self.checkpoint)]
 
-    def _model(self) -> list[str]:
+    def _model(self, checkpoint: str) -> list[str]:
         sizes = ("--device", "cpu", "--shard-photos", str(SHARD), "--batch-size", str(BATCH))
-        return ["--checkpoint", self.checkpoint, *sizes]
+        return ["--checkpoint", checkpoint, *sizes]
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str] | None, *, cold: bool) -> Run:
         name = f"{len(list(self.folder.glob('*.err'))):03d}"

@@ -1,4 +1,4 @@
-"""Judging with the demo's checkpoint: batches, workers and names of files change no byte."""
+"""Judging with the demo's judge: batches, workers and names of files change no byte."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.workers import make_pool, worker
 
 JUDGE = {
     "grid": [{"temperature": 0.0}, {"temperature": 0.7, "top_p": 0.95, "samples": 2}],
-    "max_new_tokens": 16,
-    "critic_max_new_tokens": 32,
+    "max_new_tokens": 96,
+    "critic_max_new_tokens": 160,
     "uncalibrated": "allow",
 }
 TEXTS = ("BBU设备/品牌:华为×2，挡风板/安装规范×1", "BBU设备/品牌:中兴×1，光模块×2", "无关图片", "标签/可识别×3")
@@ -44,7 +44,7 @@ def told(demo: Demo, store: Path, groups: list[Any]) -> dict[str, Any]:
     published = publish_drawn(LocalStore(store), groups)
     return {
         "manifest": published.uri,
-        "model": ModelConfig(base=demo.checkpoint),
+        "model": ModelConfig(base=demo.judge),
         "device": "cpu",
         "judge": JUDGE,
     }
@@ -90,7 +90,7 @@ def test_one_and_two_workers_judge_as_one_process_does(demo: Demo, prefect_harne
 
 def test_no_order_of_file_names_changes_a_request_or_a_score(demo: Demo, tmp_path: Path) -> None:
     """All 24 orders of four photos."""
-    engine = TransformersEngine(demo.checkpoint, device="cpu")
+    engine = TransformersEngine(demo.judge, device="cpu")
     found = set()
     for number, order in enumerate(permutations(range(4))):
         group = make_group("QC-0001", label=None, contents=[f"photo {place}" for place in order])
