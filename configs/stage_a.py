@@ -93,17 +93,14 @@ class StageAConfig(PhotosConfig, MissionConfig):
             yield Fault("force", "redoes every photo, and requeue only what was quarantined", "leave one of them out")
 
 
-_RUN_FILE = re.compile(r"(?:(?P<root>.*)/)?(?P<key>stage_a/(?P<mission>[^/]+)/runs/[^/]+/(?P<name>[^/]+))", re.DOTALL)
-
-
-def split_run_uri(uri: str, name: str) -> tuple[str, str, str]:
-    """Store, mission and key of the file `name` of a Stage-A run. Raises ValueError for any other URI."""
-    match = _RUN_FILE.fullmatch(uri)
-    if match is None or match["name"] != name:
-        raise ValueError(f"give <store>/stage_a/<mission>/runs/<run>/{name}, as a run leaves it")
-    return match["root"] or ("/" if uri.startswith("/") else "."), match["mission"], match["key"]
+_QUARANTINE_URI = re.compile(
+    r"(?:(?P<root>.*)/)?(?P<key>stage_a/(?P<mission>[^/]+)/runs/[^/]+/quarantine\.jsonl)", re.DOTALL
+)
 
 
 def split_quarantine_uri(uri: str) -> tuple[str, str, str]:
     """Store, mission and key of a run's quarantine. Raises ValueError for any other URI."""
-    return split_run_uri(uri, "quarantine.jsonl")
+    match = _QUARANTINE_URI.fullmatch(uri)
+    if match is None:
+        raise ValueError("give <store>/stage_a/<mission>/runs/<run>/quarantine.jsonl, as a run leaves it")
+    return match["root"] or ("/" if uri.startswith("/") else "."), match["mission"], match["key"]

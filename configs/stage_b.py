@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,10 @@ from configs.judge import JudgeConfig
 from configs.parts import LeaseConfig
 from configs.preflight import check_file, check_manifest, check_store
 from configs.preflight_model import check_budget
-from configs.stage_a import split_run_uri
 from configs.stores import S3Options
 from configs.work import WorkConfig
+
+_MANIFEST = re.compile(r"(?:(?P<root>.*)/)?stage_a/(?P<mission>[^/]+)/(?:runs/[^/]+/manifest|latest)\.json", re.DOTALL)
 
 
 class VerifyConfig(BaseConfig):
@@ -66,12 +68,7 @@ class StageBConfig(WorkConfig, VerifyConfig):
     @property
     def mission(self) -> str:
         """The mission, as the manifest's place says it; empty if that is no place of a run."""
-<<<<<<< HEAD
-        match = re.search(r"(?:^|/)stage_a/([^/]+)/(?:runs/|latest\.json$)", self.manifest)
-        return match[1] if match else ""
-=======
         return place_of(self.manifest)[1]
->>>>>>> 842b164 (One seal for both manifests of Stage-B, one place that reads a run's URI, a first swap on local files is a write)
 
     def faults(self, skip: frozenset[str] = frozenset()) -> Iterator[Fault]:
         """Everything wrong with a Stage-B run; of the model and its devices only if it judges."""
@@ -100,9 +97,9 @@ class JudgeGroupConfig(StageBConfig):
 
 
 def place_of(manifest: object) -> tuple[str, str]:
-    """Store and mission of the Stage-A run with this manifest; both empty for what is none."""
-    try:
-        store, mission, _ = split_run_uri(str(manifest or ""), "manifest.json")
-    except ValueError:  # a fault that is told with the others
+    """Store and mission of the Stage-A run with this manifest, or pointed to; both empty for what is neither."""
+    uri = str(manifest or "")
+    match = _MANIFEST.fullmatch(uri)
+    if match is None:  # a fault that is told with the others
         return "", ""
-    return store, mission
+    return match["root"] or ("/" if uri.startswith("/") else "."), match["mission"]

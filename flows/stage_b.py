@@ -29,13 +29,8 @@ from tasks.tickets.task import ingest_tickets, load_tickets
 def _run_name() -> str:
     from prefect.runtime import flow_run
 
-<<<<<<< HEAD
-    mission = re.search(r"stage_a/([^/]+)/(?:runs/|latest\.json$)", str(flow_run.parameters.get("manifest")))
-    return f"{mission[1] if mission else 'stage-b'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-=======
     _, mission = place_of(flow_run.parameters.get("manifest"))
     return f"{mission or 'stage-b'} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
->>>>>>> 842b164 (One seal for both manifests of Stage-B, one place that reads a run's URI, a first swap on local files is a write)
 
 
 @flow(name="stage-b", flow_run_name=_run_name, on_failure=[leave_trace], on_crashed=[leave_trace])

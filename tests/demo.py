@@ -35,11 +35,6 @@ class Demo:
         return str(self.root / "adapter")
 
     @property
-    def judge(self) -> str:
-        """The expanded checkpoint that judges."""
-        return str(self.root / "judge")
-
-    @property
     def photos(self) -> str:
         """The missions' photos."""
         return str(self.root / "photos")
