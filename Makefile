@@ -26,7 +26,7 @@ SITE ?= local
 PORT ?= $(or $(PREFECT_SERVER_API_PORT),4200)
 SERVER_AT := $(if $(filter command line,$(origin PORT)),env -u PREFECT_API_URL )PREFECT_SERVER_API_PORT=$(PORT)
 
-.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale bench-verdicts lock \
+.PHONY: help setup demo ui server login deploy worker up test faults lint bench bench-memory bench-scale bench-judge lock \
 	lock-vllm vllm vllm-server checkpoint-given clean
 
 help: ## this list
@@ -82,7 +82,7 @@ bench: $(READY) ## measure the engine against what one would use instead
 bench-memory: $(READY) ## what each number format costs in memory, text and speed
 	$(BIN)/python -m tests.benchmarks.memory
 
-bench-verdicts: $(READY) ## measure what the demo's judge makes of held-out groups
+bench-judge: $(READY) ## measure what the demo's judge makes of held-out groups
 	@$(BIN)/python -m infra.demo.prepare --root $(DEMO)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.verdicts $(DEMO)/judge
 

@@ -6,7 +6,8 @@ every check, under `uncalibrated: allow`. What is right is what the rules say, w
     groups       one to four photos: verdicts, what goes out without a person, why the rest does not, the score
     removal      one planted defect: whether 不通过 falls without the photos that it cites
     injections   60 texts in the summaries of groups that must not pass: whether any turns to 通过. Three candidates in
-                 place of seven and no critic: both can only send more to a person, and 3,000 tickets take their time
+                 place of seven, no critic and no further order of photos: what is left out can only send more to a
+                 person, and 3,000 tickets take their time
 
 Prints tables and writes figures as they come. What was asked stays under --root: a run that was killed goes on there.
 """
@@ -32,7 +33,12 @@ from tests.benchmarks.verdict_groups import MISSIONS, Posed, of_mission, plain, 
 from tests.judging import publish_drawn
 
 TEXTS = Path(__file__).parents[1] / "tasks" / "verdicts" / "injections.txt"
-THREE = {"grid": [{"temperature": 0.0}, {"temperature": 0.5, "top_p": 0.95, "samples": 2}], "critic": False}
+THREE = {
+    "grid": [{"temperature": 0.0}, {"temperature": 0.5, "top_p": 0.95, "samples": 2}],
+    "critic": False,
+    "order_check": False,
+    "removal_check": False,
+}
 AT_ONCE = 10  # texts a run: figures come after each
 SHARD = 256
 
