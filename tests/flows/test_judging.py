@@ -321,7 +321,7 @@ def test_an_engine_without_scores_judges_by_votes_and_says_so_once(
 
 
 def test_a_group_that_stage_a_quarantined_is_shown_beside_the_verdicts(
-    demo: Demo, engine: RuleJudge, tmp_path: Path, prefect_harness: str
+    demo: Demo, engine: RuleJudge, tmp_path: Path, prefect_harness: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     published = publish_drawn(LocalStore(tmp_path), [group(1, GOOD, SINGLE)], unreadable=[make_group("QC-0002", 1)])
     state = stage_b(
@@ -334,6 +334,7 @@ def test_a_group_that_stage_a_quarantined_is_shown_beside_the_verdicts(
     summary = state.result()
     assert (summary["tickets"], summary["unjudged"]) == (1, 1)
     assert lines_of(summary, "unjudged.jsonl") == [{"group_id": "QC-0002", "reason": "photo_rejected"}]
+    assert "something is not shown" not in caplog.text
     told = QUARANTINE[Reason.PHOTO_REJECTED]
     page = files_of(summary)["report.html"].decode()
     assert re.search(rf"QC-0002<.*{told}", page)
