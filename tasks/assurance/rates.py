@@ -40,7 +40,7 @@ class Rate(Record):
     of: int = Field(ge=0)
     low: float | None
     high: float | None
-    method: Literal["wilson", "clopper-pearson"]
+    method: Literal["wilson", "clopper-pearson", "korn-graubard"]
 
 
 def wilson(count: int, of: int) -> Rate:
