@@ -1,8 +1,8 @@
 """Judge a run's tickets: candidates, scores, second opinions, selection. Knows the order of the steps, not their
 inside.
 
-hold Stage-B's folder -> resolve checkpoint -> ask for candidates -> score -> ask the critic -> select -> publish
--> show
+hold Stage-B's folder -> read certificates -> resolve checkpoint -> ask for candidates -> score -> ask the critic
+-> select -> publish -> show
 
 No label is known here.
 """
@@ -32,13 +32,20 @@ from tasks.verdicts.kind import candidate_items, candidates_of
 from tasks.verdicts.opinions import opinion_items, opinions_of
 from tasks.verdicts.publish import PublishedJudgement
 from tasks.verdicts.scoring import Scored, scores_of
-from tasks.verdicts.task import publish_judgement, read_candidates, select_verdicts, show_judgement
+from tasks.verdicts.task import (
+    publish_judgement,
+    read_candidates,
+    read_certificates,
+    select_verdicts,
+    show_judgement,
+)
 from tasks.work.kind import Kind
 from tasks.work.task import collect, plan_run
 
 
-def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
-    """Judge these tickets and publish the judgement. Raises what its steps raise."""
+def judge_tickets(config: StageBConfig, told: Tickets, stage_a: str) -> Judged:
+    """Judge these tickets and publish the judgement; `stage_a` is the digest of what makes their texts. Raises what its
+    steps raise."""
     began = time.monotonic()
     folder = stage_b_folder(config.mission)
     if config.engine.kind == "endpoint":
@@ -49,6 +56,7 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
         Ledger(Scored) as scored,
         Ledger() as opinions,
     ):
+        certified = read_certificates(config, stage_a)
         checkpoint = resolve_checkpoint(config, config.fleet[0])
         ask = partial(_ask, config, checkpoint, held)
         tickets = opaque(told.tickets)  # Prefect would look into each of them
@@ -75,6 +83,7 @@ def judge_tickets(config: StageBConfig, told: Tickets) -> Judged:
             opaque(rollouts),
             scores,
             (critic.identity, opinions.works) if config.judge.critic else None,
+            opaque(certified),
         )
         published: PublishedJudgement = publish_judgement(config, opaque(judgement), held)
 

@@ -24,6 +24,7 @@ from tasks.assurance.records import Metrics, Spent
 from tasks.reports.task import measure_judgement
 from tasks.runs.task import check_manifest, find_newest
 from tasks.tickets.task import ingest_tickets, load_tickets
+from tasks.verdicts.identity import stage_a_of
 
 
 def _run_name() -> str:
@@ -62,7 +63,7 @@ def stage_b(*, handed_by: UUID | None = None, profile: str | None = None, **para
     }
     if not config.judge.enabled:
         return made
-    judged = judge_tickets(config, load_tickets(config, ingested))
+    judged = judge_tickets(config, load_tickets(config, ingested), stage_a_of(checked.manifest))
     receipts = judged.receipts
     spent = Spent(
         asked=sum(receipt.inferred for receipt in receipts),

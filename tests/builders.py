@@ -205,7 +205,7 @@ def publish_groups(
     **changes: Any,
 ) -> Published:
     """Publish a run of these groups."""
-    with make_ledger(groups, outcomes.values(), rejected) as ledger:
+    with make_ledger(groups, outcomes.values(), rejected, changes.get("identity")) as ledger:
         return publish(store, make_run(**changes), ledger)
 
 

@@ -52,16 +52,18 @@ def publish_drawn(
     groups: Sequence[tuple[Group, list[str]]],
     mission: str = MISSION,
     unreadable: Sequence[Group] = (),
+    **changes: Any,
 ) -> Published:
-    """Publish a run of Stage-A with these groups of a mission, and in its quarantine those whose photos are cut off."""
+    """Publish a run of Stage-A with these groups of a mission, and in its quarantine those whose photos are cut off;
+    `changes` to what is known of the run."""
     outcomes: dict[str, Outcome] = {
         outcome.work_key: outcome
         for group, texts in groups
         for photo, text in zip(group.photos, texts, strict=True)
-        for outcome in [make_summarised(photo, text)]
+        for outcome in [make_summarised(photo, text, changes.get("identity"))]
     }
     outcomes |= {one.work_key: one for group in unreadable for one in map(make_failed, group.photos)}
-    return publish_groups(store, [*(group for group, _ in groups), *unreadable], outcomes, mission=mission)
+    return publish_groups(store, [*(group for group, _ in groups), *unreadable], outcomes, mission=mission, **changes)
 
 
 def lasting(store: Store, mission: str = MISSION) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from flows.printing import print_piece
 from flows.terminal import print_result, progress_line
 
 if TYPE_CHECKING:
+    from blocks.store import Store
     from tasks.checkpoints.resolve import Checkpoint
     from tasks.records.stage_b import Ticket
     from tasks.records.verdicts import Clause
+    from tasks.verdicts.certificates import Certified
     from tasks.verdicts.rollout import OutcomeOf, Rollout
 
 _MARKS = {"ok": "有据", "wrong": "无据", "uncited": "未注明照片"}
@@ -29,22 +31,29 @@ def judge(config: JudgeGroupConfig) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from tasks.checkpoints.resolve import resolve_for
 
-    ticket = _ticket(config)
+    source, key = _run(config)
+    ticket, certified = _ticket(config, source, key), _certified(config, source, key)
     checkpoint = resolve_for(config.engine, config.model, config.merge, config.device, progress_line)
-    return print_result(_judge(config, checkpoint, ticket))
+    return print_result(_judge(config, checkpoint, ticket, certified))
 
 
-def _ticket(config: JudgeGroupConfig) -> Ticket:
+def _run(config: JudgeGroupConfig) -> tuple[Store, str]:
+    """The store of the run, and the key of its manifest there."""
     from blocks.stores import open_store
     from tasks.runs.keys import split_manifest_uri
     from tasks.runs.newest import manifest_of
-    from tasks.tickets.ingest import tickets_of
 
     opened = partial(open_store, options=config.s3)
     root, key = split_manifest_uri(manifest_of(config.manifest, opened))
+    return opened(root), key
+
+
+def _ticket(config: JudgeGroupConfig, source: Store, key: str) -> Ticket:
+    from tasks.tickets.ingest import tickets_of
+
     found = [
         ticket
-        for ticket in tickets_of(opened(root), key, config.sha256)
+        for ticket in tickets_of(source, key, config.sha256)
         if config.group in (ticket.group_id, ticket.ticket_id)
     ]
     if len(found) == 1:
@@ -56,7 +65,18 @@ def _ticket(config: JudgeGroupConfig) -> Ticket:
     raise ConfigError([Fault("group", f"{config.group} has {len(found)} submissions", f"give one of {names}")])
 
 
-def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> dict[str, Any]:
+def _certified(config: JudgeGroupConfig, source: Store, key: str) -> Certified:
+    """The certificates that the store of the run has for its mission."""
+    from blocks.stores import open_store
+    from tasks.runs.check import read_manifest
+    from tasks.verdicts.certificates import Certified, read_newest
+    from tasks.verdicts.identity import stage_a_of
+
+    manifest, _ = read_manifest(source, key, config.sha256)
+    return Certified(stage_a_of(manifest), read_newest(open_store(config.store, config.s3), config.mission))
+
+
+def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket, certified: Certified) -> dict[str, Any]:
     from tasks.checkpoints.spec import engine_spec
     from tasks.engines.open import open_engine
     from tasks.verdicts.judgement import Inquiry, judgement_of, score_items, to_ask
@@ -86,7 +106,7 @@ def _judge(config: JudgeGroupConfig, checkpoint: Checkpoint, ticket: Ticket) -> 
         (scoring.identity, outcome_of) if settings.scoring == "logprobs" else None,
         (critic.identity, outcome_of) if settings.critic else None,
     )
-    judgement, lacking = judgement_of(config, checkpoint, [ticket], (), rollouts, inquiry)
+    judgement, lacking = judgement_of(config, checkpoint, [ticket], (), rollouts, inquiry, certified)
     if lacking is not None:
         progress_line(f"the score is a share of the votes: {lacking}")
     told: dict[str, Any] = judgement.selections[0].model_dump(mode="json")

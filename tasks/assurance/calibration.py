@@ -98,7 +98,7 @@ def p_value(wrong: int, of: int, alpha: float) -> float:
 
 def spent_by(look: int, delta: float) -> float:
     """delta_j: what look `look`, from 1, may spend."""
-    return delta / 2**look
+    return delta * 0.5**look
 
 
 def least_labels(alpha: float, spent: float, wrong: int = 0) -> int:
@@ -164,7 +164,7 @@ def counted(
 
 def p_values(plan: Plan, n: NDArray[np.int64], k: NDArray[np.int64]) -> NDArray[np.float64]:
     """p(t) at each threshold; 1 where nothing is labelled."""
-    return np.where(n > 0, bdtr(k, np.maximum(n, 1), plan.alpha), 1.0)
+    return np.asarray(np.where(n > 0, bdtr(k, np.maximum(n, 1), plan.alpha), 1.0), dtype=float)
 
 
 def certified(plan: Plan, n: NDArray[np.int64], k: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -185,8 +185,8 @@ def _expected(
     """How many labels are expected at each threshold: of those drawn from a score f <= t on, the share of the groups
     without a label at scores >= f that are at scores >= t."""
     kinds, counts = np.unique(floors, return_counts=True)
-    if not pool.size:
-        return np.where(kinds <= thresholds[:, None], counts, 0).sum(axis=1).astype(float)
-    above = pool.size - np.searchsorted(pool, thresholds)
-    drawn_from = np.maximum(pool.size - np.searchsorted(pool, kinds), 1)
-    return np.where(kinds <= thresholds[:, None], counts * above[:, None] / drawn_from, 0.0).sum(axis=1)
+    shares = np.ones((thresholds.size, kinds.size))
+    if pool.size:
+        above = pool.size - np.searchsorted(pool, thresholds)
+        shares = above[:, None] / np.maximum(pool.size - np.searchsorted(pool, kinds), 1)
+    return np.asarray(np.where(kinds <= thresholds[:, None], counts * shares, 0.0).sum(axis=1), dtype=float)

@@ -153,7 +153,8 @@ class Selection(Record):
     """One line of `selections.jsonl`: what becomes of a ticket.
 
     `decision` is 人工复核 if and only if there are `review_reasons`, else `proposed`. `winner` is the index of the
-    candidate whose reason is given. `score` is how sure the judge is of `proposed`, 0 to 1.
+    candidate whose reason is given. `score` is how sure the judge is of `proposed`, 0 to 1, `threshold` the certified
+    one, null without a certificate. Where a verdict is drawn for an audit, `audit` is how likely that was, else null.
     """
 
     ticket_id: str
@@ -185,7 +186,9 @@ class JudgementManifest(Record):
     """`manifest.json` of a judgement, written last. Its run id follows from the tickets, the judge, the calibration and
     the answers of people; nothing in it depends on a label, on when or where the run was, or on how fast.
 
-    `judge` is all that the judge key is made of. `tickets` of `evidences` different ones.
+    `judge` is all that the judge key is made of; `stage_a` is the digest of what makes Stage-A's texts. `calibration`
+    is the sha256 of `calibration.jsonl`, the certificates in force; null without one. `tickets` of `evidences`
+    different ones.
     """
 
     schema_version: Literal[1] = 1
@@ -195,6 +198,7 @@ class JudgementManifest(Record):
     tickets_sha256: Sha256
     judge_key: Sha256
     judge: dict[str, object]
+    stage_a: Sha256
     calibration: Sha256 | None
     reviews: Sha256 | None
     audit_seed: int

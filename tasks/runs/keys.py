@@ -14,8 +14,10 @@ stage_a/<mission>/latest.json
 stage_a/<mission>/pointers/<sequence>.json
 stage_b/<mission>/runs/<run_id>/tickets.jsonl, labels.jsonl, unjudged.jsonl, manifest.json     tickets
 stage_b/<mission>/runs/<run_id>/tickets.jsonl, trajectories.jsonl, selections.jsonl, unjudged.jsonl, guidance.json,
-    manifest.json     a judgement; metrics.json, report.html beside it
+    calibration.jsonl, manifest.json     a judgement; metrics.json, report.html beside it
 stage_b/<mission>/submissions.jsonl
+stage_b/<mission>/calibration/<risk>/<certificate key>/<look>/look.json, calibration.json
+stage_b/<mission>/reviews/<answer key>/<UTC>-<id>.json
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ UNJUDGED = "unjudged.jsonl"
 TRAJECTORIES = "trajectories.jsonl"
 SELECTIONS = "selections.jsonl"
 GUIDANCE = "guidance.json"
+CALIBRATION = "calibration.jsonl"
+LOOK = "look.json"
+CERTIFICATE = "calibration.json"
 METRICS = "metrics.json"
 REPORT = "report.html"
 
@@ -55,6 +60,21 @@ def stage_a_folder(mission: str) -> str:
 def stage_b_folder(mission: str) -> str:
     """What all Stage-B runs of a mission share, without a trailing slash."""
     return f"stage_b/{mission}"
+
+
+def calibration_folder(mission: str) -> str:
+    """Prefix of a mission's looks and certificates, without a trailing slash."""
+    return f"{stage_b_folder(mission)}/calibration"
+
+
+def look_folder(mission: str, risk: str, certificate_key: str, look: int) -> str:
+    """Prefix of one look, counted from 1, without a trailing slash."""
+    return f"{calibration_folder(mission)}/{risk}/{certificate_key}/{look:03d}"
+
+
+def reviews_folder(mission: str) -> str:
+    """Prefix of what people did with a mission's groups, without a trailing slash."""
+    return f"{stage_b_folder(mission)}/reviews"
 
 
 def shard_key(folder: str, shard: str) -> str:

@@ -44,14 +44,15 @@ def probability(verdicts: int) -> float:
 def with_audits(selections: Sequence[Selection], seed: int) -> tuple[Selection, ...]:
     """The same selections with pi in `audit` of those that are drawn: all tickets of a verdict together."""
     keys = [verdict_key(one.evidence_digest, one.judge_key) for one in selections]
-    drawn = draw((key for one, key in zip(selections, keys, strict=True) if _automatic(one)), seed)
+    drawn = draw((key for one, key in zip(selections, keys, strict=True) if is_automatic(one)), seed)
     return tuple(
-        one.model_copy(update={"audit": drawn.get(key) if _automatic(one) else None})
+        one.model_copy(update={"audit": drawn.get(key) if is_automatic(one) else None})
         for one, key in zip(selections, keys, strict=True)
     )
 
 
-def _automatic(selection: Selection) -> bool:
+def is_automatic(selection: Selection) -> bool:
+    """Whether a verdict of the judge goes out without a person."""
     return selection.decision is not Decision.REVIEW and selection.reused_from is None
 
 

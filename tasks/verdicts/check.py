@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from blocks.store import Store
+from tasks.records.certificates import Certificate, certificate_key
 from tasks.records.errors import ManifestError
 from tasks.records.guidance import Guidance
 from tasks.records.sealed import sealed
 from tasks.records.stage_b import Ticket, Unjudged
-from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory
+from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory, Verdict
 from tasks.runs.check import check_layout, check_names
-from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED
+from tasks.runs.keys import CALIBRATION, GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED
 from tasks.runs.verified_files import Checked, entry_of, read_canonical, reread
+from tasks.verdicts.audit import draw, is_automatic, verdict_key
+from tasks.verdicts.certificates import digest_of, thresholds
 from tasks.verdicts.evidence import evidence_of
 from tasks.verdicts.identity import judge_key, judgement_id
 
@@ -22,6 +27,7 @@ _FILES: dict[str, type[BaseModel]] = {
     SELECTIONS: Selection,
     UNJUDGED: Unjudged,
     GUIDANCE: Guidance,
+    CALIBRATION: Certificate,
 }
 
 
@@ -44,15 +50,26 @@ def check_judgement(store: Store, key: str, expected: str | None = None) -> Chec
     wanted = judgement_id(tickets, manifest.judge_key, manifest.calibration, manifest.reviews, manifest.audit_seed)
     if (judge_key(manifest.judge), tickets, wanted) != (manifest.judge_key, manifest.tickets_sha256, manifest.run_id):
         raise ManifestError(f"{uri} was changed: tickets and judge do not give its keys")
-    _check_selections(store, key, manifest)
+    _check_selections(store, key, manifest, thresholds(_certificates(store, key, manifest)))
     return Checked.of("stage_b", manifest, digest, manifest.files)
 
 
-def _check_selections(store: Store, key: str, manifest: JudgementManifest) -> None:
+def _certificates(store: Store, key: str, manifest: JudgementManifest) -> list[Certificate]:
+    """The certificates of a judgement, which must be for its judge on its Stage-A's texts."""
+    told = list(reread(Certificate, store, key, entry_of(manifest.files, CALIBRATION, store, key)))
+    wanted = certificate_key(manifest.judge_key, manifest.stage_a)
+    if digest_of(told) != manifest.calibration or any(one.certificate_key != wanted for one in told):
+        place = f"{key.rpartition('/')[0]}/{CALIBRATION}"
+        raise ManifestError(f"{store.uri_of(place)} is not what {store.uri_of(key)} is calibrated by")
+    return told
+
+
+def _check_selections(store: Store, key: str, manifest: JudgementManifest, certified: Mapping[Verdict, float]) -> None:
     folder = store.uri_of(key.rpartition("/")[0])
     tickets = reread(Ticket, store, key, entry_of(manifest.files, TICKETS, store, key))
     decisions = dict.fromkeys(Decision, 0)
     evidences = set()
+    automatic: dict[str, float | None] = {}
     selections = reread(Selection, store, key, entry_of(manifest.files, SELECTIONS, store, key))
     for number, selection in enumerate(selections, start=1):
         place = f"{folder}/{SELECTIONS}, line {number}"
@@ -65,10 +82,20 @@ def _check_selections(store: Store, key: str, manifest: JudgementManifest) -> No
             raise ManifestError(f"{place}: a person looks if and only if there is a reason")
         if selection.decision is not Decision.REVIEW and selection.decision.value != selection.proposed:
             raise ManifestError(f"{place}: {selection.decision} was not proposed")
+        if selection.threshold != (certified.get(selection.proposed) if selection.proposed else None):
+            raise ManifestError(f"{place}: the threshold is not the certified one")
+        of = verdict_key(selection.evidence_digest, selection.judge_key)
+        if is_automatic(selection):
+            automatic[of] = selection.audit
+        elif selection.audit is not None:
+            raise ManifestError(f"{place}: an audit is of an automatic verdict, and this is none")
         decisions[selection.decision] += 1
         evidences.add(selection.evidence_digest)
     if (ticket := next(tickets, None)) is not None:
         raise ManifestError(f"{folder}/{SELECTIONS} has no line for {ticket.ticket_id}")
+    drawn = draw(automatic, manifest.audit_seed)
+    if automatic != {of: drawn.get(of) for of in automatic}:
+        raise ManifestError(f"{folder}/{SELECTIONS}: other verdicts are audited than the seed draws")
     unjudged = entry_of(manifest.files, UNJUDGED, store, key).records
     told = (manifest.tickets, manifest.evidences, dict(manifest.decisions), manifest.unjudged)
     if told != (there := (sum(decisions.values()), len(evidences), decisions, unjudged)):

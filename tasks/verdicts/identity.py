@@ -8,6 +8,8 @@ from configs.missions import Mission
 from configs.stage_b import StageBConfig
 from tasks.checkpoints.resolve import Checkpoint
 from tasks.records.jsonl import canonical
+from tasks.records.stage_a import RunManifest
+from tasks.records.work import Identity
 from tasks.verdicts.answers import ANSWERS_VERSION
 from tasks.verdicts.critic import CRITIC_VERSION
 from tasks.verdicts.kind import candidates_of, guidance_for
@@ -47,6 +49,11 @@ def judge_of(config: StageBConfig, checkpoint: Checkpoint, mission: Mission | No
 def judge_key(judge: dict[str, object]) -> str:
     """sha256 (64 hex digits) of what a judge is."""
     return hashlib.sha256(canonical(judge).encode()).hexdigest()
+
+
+def stage_a_of(manifest: RunManifest) -> str:
+    """sha256 (64 hex digits) of what makes the texts of a Stage-A run: checkpoint, adapters, prompt, settings."""
+    return Identity(manifest.prompt, manifest.checkpoint, manifest.adapters, manifest.settings).digest
 
 
 def judgement_id(tickets: str, judge: str, calibration: str | None, reviews: str | None, audit_seed: int) -> str:

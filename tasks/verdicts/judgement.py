@@ -13,13 +13,15 @@ from configs.judge import JudgeConfig
 from configs.missions import Check, known_missions
 from configs.stage_b import StageBConfig
 from tasks.checkpoints.resolve import Checkpoint
+from tasks.records.certificates import Certificate
 from tasks.records.errors import Unaccounted
 from tasks.records.guidance import Guidance
 from tasks.records.outcomes import Answered
 from tasks.records.reasons import Reason
 from tasks.records.stage_b import Ticket, Unjudged
-from tasks.records.verdicts import Checks, CriticReading, OrderCheck, RemovalCheck, Selection, Trajectory
+from tasks.records.verdicts import Checks, CriticReading, OrderCheck, RemovalCheck, Selection, Trajectory, Verdict
 from tasks.records.work import Identity, WorkItem
+from tasks.verdicts.certificates import Certified, thresholds
 from tasks.verdicts.critic import mostly_unreadable, read_critic
 from tasks.verdicts.evidence import Evidence, all_irrelevant, evidence_of
 from tasks.verdicts.facts import facts
@@ -50,7 +52,7 @@ class Inquiry:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All that a judgement is. Trajectories are told once an evidence."""
+    """All that a judgement is. Trajectories are told once an evidence; `certificates` are those in force."""
 
     mission: str
     judge: dict[str, object]
@@ -59,6 +61,8 @@ class Judgement:
     trajectories: Sequence[Trajectory]
     selections: Sequence[Selection]
     unjudged: Sequence[Unjudged]
+    stage_a: str
+    certificates: Sequence[Certificate]
     audit_seed: int
 
 
@@ -114,9 +118,12 @@ def judgement_of(
     unjudged: Sequence[Unjudged],
     rollouts: Mapping[str, Rollout],
     inquiry: Inquiry,
+    certified: Certified,
 ) -> tuple[Judgement, str | None]:
     """What becomes of each ticket; and, where the engine gave no scores though they were asked for, why: they are
     shares of the votes then. `rollouts` are by ticket id; a ticket of which no photo shows anything has none.
+
+    Nothing is drawn for audits yet: that is a matter of whole runs.
 
     Raises Unaccounted for a score that was never asked for.
     """
@@ -129,6 +136,7 @@ def judgement_of(
     mission = known_missions().get(config.mission)
     judge = judge_of(config, checkpoint, mission, "votes" if inquiry.scores is None else "logprobs")
     checks = mission.checks if mission else ()
+    certificates = certified.in_force(judge_key(judge))
     once = {one.evidence.digest: one for one in rollouts.values()}
     judgement = Judgement(
         mission=config.mission,
@@ -136,8 +144,12 @@ def judgement_of(
         guidance=guidance_for(config),
         tickets=tickets,
         trajectories=tuple(line for one in once.values() for line in one.trajectories),
-        selections=tuple(select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks)),
+        selections=tuple(
+            select_all(tickets, rollouts, inquiry, config.judge, judge_key(judge), checks, thresholds(certificates))
+        ),
         unjudged=unjudged,
+        stage_a=certified.stage_a,
+        certificates=certificates,
         audit_seed=config.judge.audit_seed,
     )
     return judgement, lacking
@@ -150,8 +162,9 @@ def select_all(
     judge: JudgeConfig,
     key: str,
     checks: Sequence[Check],
+    certified: Mapping[Verdict, float],
 ) -> Iterator[Selection]:
-    """What becomes of each ticket, in their order; nothing is certified yet."""
+    """What becomes of each ticket, in their order; `certified` has the threshold of each direction that has one."""
     opinions = {name: _opinion(rollout, inquiry) for name, rollout in rollouts.items()}
     unreadable = mostly_unreadable(reading for reading in opinions.values() if reading is not None)
     twice = recycled(tickets)
@@ -178,7 +191,7 @@ def select_all(
             (rollout.evidence if rollout else evidence_of(ticket)).digest,
             key,
             findings,
-            {},
+            certified,
             gates_of(judge),
             recycled=any(photo.sha256 in twice for photo in ticket.photos),
         )

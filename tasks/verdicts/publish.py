@@ -11,8 +11,9 @@ from blocks.store import Store
 from tasks.records.sealed import sealed
 from tasks.records.verdicts import Decision, JudgementManifest
 from tasks.runs.files import JsonlWriter, LocalFile
-from tasks.runs.keys import GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED, stage_b_folder
+from tasks.runs.keys import CALIBRATION, GUIDANCE, SELECTIONS, TICKETS, TRAJECTORIES, UNJUDGED, stage_b_folder
 from tasks.runs.manifest import PublishedRun, put_run, versions
+from tasks.verdicts.certificates import digest_of
 from tasks.verdicts.identity import judge_key, judgement_id
 from tasks.verdicts.judgement import Judgement
 
@@ -31,17 +32,20 @@ def publish(store: Store, judgement: Judgement, confirm: Callable[[], None] = la
         _file(SELECTIONS, judgement.selections),
         _file(UNJUDGED, judgement.unjudged),
         _file(GUIDANCE, [judgement.guidance]),
+        _file(CALIBRATION, judgement.certificates),
     ]
     tickets, key = files[0].entry.sha256, judge_key(judgement.judge)
+    calibration = digest_of(judgement.certificates)
     decisions = Counter(selection.decision for selection in judgement.selections)
     manifest = sealed(
         JudgementManifest(
-            run_id=judgement_id(tickets, key, None, None, judgement.audit_seed),
+            run_id=judgement_id(tickets, key, calibration, None, judgement.audit_seed),
             mission=judgement.mission,
             tickets_sha256=tickets,
             judge_key=key,
             judge=judgement.judge,
-            calibration=None,
+            stage_a=judgement.stage_a,
+            calibration=calibration,
             reviews=None,
             audit_seed=judgement.audit_seed,
             tickets=len(judgement.tickets),

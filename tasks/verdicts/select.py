@@ -26,7 +26,7 @@ from tasks.records.verdicts import (
 from tasks.verdicts.critic import flags
 from tasks.verdicts.votes import Candidate, agreement, count, proposed, score, winner_of
 
-SELECTION_VERSION = 1
+SELECTION_VERSION = 2
 """Part of what a judge is: raise it when the same findings lead to another selection than before."""
 
 

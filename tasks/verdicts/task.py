@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -17,7 +18,10 @@ from tasks.records.stage_b import Ticket, Unjudged
 from tasks.records.work import Identity
 from tasks.runs.report import safe
 from tasks.runs.task import Held, mission_slug, shown_if_possible
+from tasks.verdicts.audit import with_audits
+from tasks.verdicts.certificates import Certified, read_newest
 from tasks.verdicts.evidence import all_irrelevant
+from tasks.verdicts.identity import judge_key
 from tasks.verdicts.judgement import Inquiry, Judgement, judgement_of
 from tasks.verdicts.publish import PublishedJudgement, publish
 from tasks.verdicts.report import markdown
@@ -40,6 +44,15 @@ def read_candidates(config: StageBConfig, tickets: Sequence[Ticket], identity: I
     return found
 
 
+@task(name="read-certificates", cache_policy=NO_CACHE, **RETRIED)
+def read_certificates(config: StageBConfig, stage_a: str) -> Certified:
+    """The certificates of the mission; `stage_a` is the digest of what makes the texts that are judged.
+
+    Raises ManifestError, RecordError or StoreError.
+    """
+    return Certified(stage_a, read_newest(open_store(config.store, config.s3), config.mission))
+
+
 @task(name="select-verdicts", cache_policy=NO_CACHE, **RETRIED)
 def select_verdicts(
     config: StageBConfig,
@@ -49,16 +62,19 @@ def select_verdicts(
     rollouts: Rollouts,
     scores: tuple[Identity, Works] | None,
     opinions: tuple[Identity, Works] | None,
+    certified: Certified,
 ) -> Judgement:
     """What becomes of each ticket, and all that the judgement is. Raises Unaccounted."""
     inquiry = Inquiry(
         scores=None if scores is None else (scores[0], scores[1].outcome),
         opinions=None if opinions is None else (opinions[0], opinions[1].outcome),
     )
-    judgement, lacking = judgement_of(config, checkpoint, tickets, unjudged, rollouts, inquiry)
+    judgement, lacking = judgement_of(config, checkpoint, tickets, unjudged, rollouts, inquiry, certified)
     if lacking is not None:
         get_run_logger().warning("scores are shares of the votes, for the engine gives no others: %s", lacking)
-    return judgement
+    if (void := certified.void(judge_key(judgement.judge))) is not None:
+        get_run_logger().warning("verdicts are uncalibrated: %s", void)
+    return replace(judgement, selections=with_audits(judgement.selections, judgement.audit_seed))
 
 
 @task(name="publish-judgement", cache_policy=NO_CACHE, **RETRIED)

@@ -90,6 +90,7 @@ def judged(groups: Sequence[Posed], verdict_of: dict[str, Verdict], **changes: o
         tickets_sha256=sha("tickets"),
         judge_key=sha("judge"),
         judge={},
+        stage_a=sha("stage a"),
         calibration=None,
         reviews=None,
         audit_seed=0,

@@ -385,7 +385,7 @@ def test_no_changed_byte_of_a_judgement_is_overlooked(judged: Judging) -> None:
             assert path.name in str(caught.value)
         path.write_bytes(good)
     checked = check_any(store, key, summary["judgement_sha256"])
-    assert (checked.stage, checked.objects) == ("stage_b", 6)
+    assert (checked.stage, checked.objects) == ("stage_b", 7)
 
 
 def test_a_manifest_that_contradicts_its_files_is_refused(judged: Judging) -> None:

@@ -68,7 +68,8 @@ def test_it_decides_as_the_run_does(
     capsys.readouterr()
     for number, line in enumerate(lines, start=1):
         assert main(told(demo, manifest, f"QC-000{number}#1")) == 0
-        assert json.loads(capsys.readouterr().out.splitlines()[-1]) == json.loads(line)
+        found = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert found == {**json.loads(line), "audit": None}  # which verdicts are audited is drawn in whole runs
 
 
 def test_a_group_that_the_run_has_not_is_told_with_a_cure(

@@ -138,6 +138,7 @@ def make_manifest(selections: Iterable[Selection], unjudged: int = 0) -> Judgeme
         tickets_sha256=sha("tickets"),
         judge_key=sha("judge"),
         judge={"checkpoint": sha("checkpoint"), "gates": {"uncalibrated": "allow"}},
+        stage_a=sha("stage a"),
         calibration=None,
         reviews=None,
         audit_seed=0,
