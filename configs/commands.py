@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from configs.base import BaseConfig
+from configs.certify import CertifyConfig, ReviewConfig
 from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
 from configs.doctor import DoctorConfig
@@ -71,6 +72,20 @@ COMMANDS = {
         "Nothing is published.",
         function="flows.commands.judge.judge",
         argument="group",
+    ),
+    "certify": Command(
+        kind=CertifyConfig,
+        about="how often automatic verdicts are wrong at most, by labels",
+        help="Open a look at labels that are drawn for it, and when they are there, certify the judge of the newest\n"
+        "judgement: from which score on at most alpha of its automatic verdicts are wrong.",
+        function="flows.commands.certify.certify",
+    ),
+    "review": Command(
+        kind=ReviewConfig,
+        about="forecast: how many labels a certificate takes, and whose",
+        help="Say how many groups people must label for a certificate, and which. Changes nothing.",
+        function="flows.commands.review.review",
+        argument="action",
     ),
     "summarize": Command(
         kind=SummarizeConfig,

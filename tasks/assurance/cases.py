@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.records.verdicts import Decision, ReviewReason, Selection, Verdict
-
-_GATED_BY_SCORE = {ReviewReason.BELOW_THRESHOLD, ReviewReason.UNCALIBRATED}
-"""Reasons that say no more than that the score is not known to be high enough."""
+from tasks.records.verdicts import Decision, Selection, Verdict
+from tasks.verdicts.published import GATED_BY_SCORE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +30,7 @@ class Case:
     def waits_for_score(self) -> bool:
         """Whether nothing but a threshold for its score stands between this verdict and going out."""
         one = self.selection
-        return one.proposed is not None and one.reused_from is None and _GATED_BY_SCORE.issuperset(one.review_reasons)
+        return one.proposed is not None and one.reused_from is None and GATED_BY_SCORE.issuperset(one.review_reasons)
 
 
 def automatic(selection: Selection) -> Verdict | None:

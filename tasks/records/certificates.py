@@ -58,8 +58,8 @@ class Look(Record):
     """`look.json`: what is fixed before the labels of a look are there.
 
     `look` counts all looks of this certificate key and risk, from 1; `spent` of `delta` is this look's. `thresholds`,
-    strict to lax, come from `unlabelled` other groups; the test begins at the one in place `begin`. `labels` are all
-    that are opened, with those of earlier looks.
+    strict to lax, come from `unlabelled` other groups, and `auto_shares` of what is proposed would go out at them; the
+    test begins at the one in place `begin`. `labels` are all that are opened, with those of earlier looks.
     """
 
     schema_version: Literal[1] = 1
@@ -74,6 +74,7 @@ class Look(Record):
     delta: float
     spent: float
     thresholds: tuple[float, ...]
+    auto_shares: tuple[float, ...]
     begin: int = Field(ge=0)
     unlabelled: int = Field(ge=0)
     draw_seed: int

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tasks.records.stage_b import Unjudged
-from tasks.records.verdicts import Decision, Selection
+from tasks.records.verdicts import Decision, Selection, Verdict
 from tasks.runs.keys import REPORT, UNJUDGED
 from tasks.runs.report import code, safe
 from tasks.verdicts.names import QUARANTINE, REVIEW_REASONS
@@ -35,7 +35,8 @@ def markdown(
         ("没有判定的组（Stage-A隔离）", str(manifest.unjudged)),
         ("工单", str(manifest.tickets)),
         ("不同的证据", str(manifest.evidences)),
-        ("认证", "未认证" + ("，判定照样生效" if uncalibrated == "allow" else "，全部交人复核")),
+        ("认证", _certified(selections, "判定照样生效" if uncalibrated == "allow" else "全部交人复核")),
+        ("抽查", str(sum(one.audit is not None for one in selections))),
         ("评分", "对数概率" if manifest.judge["scoring"] == "logprobs" else "票数比例"),
         ("判定员", f"`{manifest.judge_key[:12]}`"),
         ("秒", f"{seconds:.1f}"),
@@ -65,3 +66,12 @@ def _quarantined(unjudged: Sequence[Unjudged]) -> list[str]:
         words += f"下面是前 {_QUARANTINED} 组，全部在 {code(UNJUDGED)}。"
     rows = [f"| {safe(one.group_id)} | {QUARANTINE[one.reason]} `{one.reason}` |" for one in unjudged[:_QUARANTINED]]
     return ["", "## 没有判定的组", "", words, "", "| 组 | 原因 |", "| --- | --- |", *rows]
+
+
+def _certified(selections: Sequence[Selection], without: str) -> str:
+    """The certified threshold of each direction, and what becomes of a verdict without one."""
+    known = {one.proposed: one.threshold for one in selections if one.threshold is not None}
+    if not known:
+        return f"未认证，{without}"
+    told = {one: f"分数不低于{known[one]:.4f}" if one in known else f"未认证，{without}" for one in Verdict}
+    return "；".join(f"{verdict.value}：{words}" for verdict, words in told.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tasks.records.reasons import Reason
@@ -16,9 +18,9 @@ from tests.tasks.assurance.made_up import make_manifest, make_selection
 FOLDER = "s3://bucket/stage_b/m/runs/r"
 
 
-def page(*unjudged: Unjudged) -> str:
-    """The page of two tickets, beside so many groups that were not judged."""
-    told = [make_selection(1), make_selection(2, None, None, [ReviewReason.TIE])]
+def page(*unjudged: Unjudged, **changes: Any) -> str:
+    """The page of two tickets, beside so many groups that were not judged; `changes` to the first one."""
+    told = [make_selection(1, **changes), make_selection(2, None, None, [ReviewReason.TIE])]
     manifest = make_manifest(told, len(unjudged))
     manifest = manifest.model_copy(update={"judge": {"scoring": "logprobs"}})
     published = PublishedJudgement(f"{FOLDER}/manifest.json", "k", "0" * 64, manifest, fresh=True)
@@ -31,6 +33,12 @@ def test_the_page_has_decisions_the_reasons_to_look_and_the_way_to_the_report() 
     assert f"| {REVIEW_REASONS[ReviewReason.TIE]} `tie` | 1 |" in text
     assert f"`{FOLDER}/report.html`" in text
     assert "## 没有判定的组" not in text
+
+
+def test_the_page_says_from_which_score_on_verdicts_are_certified_and_how_many_are_audited() -> None:
+    assert "| 认证 | 未认证，判定照样生效 |\n| 抽查 | 0 |" in page()
+    certified = page(threshold=0.9, audit=1.0)
+    assert "| 认证 | 通过：分数不低于0.9000；不通过：未认证，判定照样生效 |\n| 抽查 | 1 |" in certified
 
 
 def test_every_group_that_stage_a_quarantined_is_listed_with_its_reason_in_chinese() -> None:
