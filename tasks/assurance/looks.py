@@ -9,7 +9,8 @@ when it is opened, and nothing is made of their labels until all of them are the
 
 Groups are drawn evenly from those that the bound is about: this verdict is proposed, every other gate is passed, the
 score is at least `since`. Labels of earlier looks at the same judge on the same texts of Stage-A are opened again, and
-so are audits; under another judge they would be no even draw of what that one proposes.
+so are audits that were drawn by lot; under another judge they would be no even draw of what that one proposes. An audit
+that its run had for want of another one is left out: groups of small runs would count for more than they are.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def open_look(
     """
     known = {one.answer_key: one for look in earlier for one in look.labels}
     for one in audits:
-        if one.threshold is not None and one.answer_key not in known:
+        if one.threshold is not None and one.by_lot and one.answer_key not in known:
             known[one.answer_key] = _asked(one, one.threshold, audit=True)
     left = pool.left(known)
     if len(left) < size:

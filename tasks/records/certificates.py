@@ -81,6 +81,7 @@ class Look(Record):
     labels: tuple[Asked, ...]
     opened_at: str
     by: str | None
+    self_sha256: str = ""
 
 
 class CurvePoint(Record):
@@ -128,6 +129,7 @@ class Certificate(Record):
     at: str
     by: str | None
     not_promised: tuple[str, ...] = NOT_PROMISED
+    self_sha256: str = ""
 
 
 def certificate_key(judge_key: str, stage_a: str) -> str:

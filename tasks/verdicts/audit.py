@@ -36,6 +36,11 @@ def draw(verdict_keys: Iterable[str], seed: int) -> dict[str, float]:
     return {key: pi for place, key in placed if place < SHARE} or {placed[0][1]: pi}
 
 
+def by_lot(key: str, seed: int) -> bool:
+    """Whether a verdict is drawn whatever else is in its run: every automatic one is, with the same probability."""
+    return _place(seed, key) < SHARE
+
+
 def probability(verdicts: int) -> float:
     """pi: how likely each of so many automatic verdicts is to be drawn."""
     return float(SHARE + (1 - SHARE) ** verdicts / verdicts)

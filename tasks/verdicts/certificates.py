@@ -11,13 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from blocks.store import Store
 from tasks.records.certificates import Certificate, Look, Risk, certificate_key
+from tasks.records.errors import ManifestError
 from tasks.records.jsonl import to_line
+from tasks.records.sealed import sealed
 from tasks.records.verdicts import Verdict
 from tasks.runs.keys import CERTIFICATE, LOOK, calibration_folder, look_folder
 from tasks.runs.verified_files import read_canonical
+
+KeptT = TypeVar("KeptT", Look, Certificate)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def read_newest(store: Store, mission: str) -> tuple[Certificate, ...]:
     """The newest certificate of each certificate key and risk. Raises ManifestError, RecordError or StoreError."""
     keys = sorted(info.key for info in store.list(f"{calibration_folder(mission)}/"))
     newest = {key.rpartition("/")[0].rpartition("/")[0]: key for key in keys if key.endswith(f"/{CERTIFICATE}")}
-    return tuple(read_canonical(Certificate, store, key, None)[0] for key in newest.values())
+    return tuple(_read(Certificate, store, key) for key in newest.values())
 
 
 def looks_of(store: Store, mission: str, risk: Risk, key: str) -> Iterator[tuple[Look, Certificate | None]]:
@@ -79,16 +84,16 @@ def looks_of(store: Store, mission: str, risk: Risk, key: str) -> Iterator[tuple
     """
     number = 1
     while store.stat(place := f"{look_folder(mission, risk, key, number)}/{LOOK}") is not None:
-        look, _ = read_canonical(Look, store, place, None)
+        look = _read(Look, store, place)
         ended = f"{look_folder(mission, risk, key, number)}/{CERTIFICATE}"
-        yield look, read_canonical(Certificate, store, ended, None)[0] if store.stat(ended) else None
+        yield look, _read(Certificate, store, ended) if store.stat(ended) else None
         number += 1
 
 
 def put_look(store: Store, look: Look) -> str:
     """Keep a look that is opened; its URI. Raises ObjectExists if somebody opened this one first, and StoreError."""
     key = f"{look_folder(look.mission, look.risk, look.certificate_key, look.look)}/{LOOK}"
-    store.swap(key, to_line(look), None)
+    store.swap(key, to_line(sealed(look)), None)
     return store.uri_of(key)
 
 
@@ -96,5 +101,13 @@ def put_certificate(store: Store, certificate: Certificate) -> str:
     """Keep what a look found; its URI. Raises ObjectExists if it was ended before, and StoreError."""
     of = certificate
     key = f"{look_folder(of.mission, of.risk, of.certificate_key, of.look)}/{CERTIFICATE}"
-    store.swap(key, to_line(certificate), None)
+    store.swap(key, to_line(sealed(certificate)), None)
     return store.uri_of(key)
+
+
+def _read(kind: type[KeptT], store: Store, key: str) -> KeptT:
+    """A look or certificate as it was kept. Raises ManifestError if it was changed."""
+    found, _ = read_canonical(kind, store, key, None)
+    if sealed(found) != found:
+        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
+    return found

@@ -11,6 +11,7 @@ from tasks.records.stage_b import Ticket
 from tasks.records.verdicts import Decision, JudgementManifest, ReviewReason, Selection, Verdict
 from tasks.runs.keys import MANIFEST, SELECTIONS, TICKETS, stage_b_folder
 from tasks.runs.verified_files import entry_of, read_canonical, reread
+from tasks.verdicts.audit import by_lot, verdict_key
 
 GATED_BY_SCORE = frozenset({ReviewReason.BELOW_THRESHOLD, ReviewReason.UNCALIBRATED})
 """Reasons that say no more than that the score is not known to be high enough."""
@@ -34,7 +35,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A ticket's proposed verdict. `waits` says that nothing but a threshold for its score can keep it from going out;
-    `audit` is how likely it was to be drawn for the audit that it is drawn for, at `threshold`."""
+    `audit` is how likely it was to be drawn for the audit that it is drawn for, at `threshold`; `by_lot` that it was as
+    likely as any other, whatever their runs."""
 
     ticket_id: str
     group_id: str
@@ -45,6 +47,7 @@ class Proposal:
     waits: bool
     audit: float | None
     threshold: float | None
+    by_lot: bool
 
 
 def judgements(store: Store, mission: str) -> list[Found]:
@@ -66,10 +69,10 @@ def proposals(store: Store, found: Iterable[Found]) -> Iterator[Proposal]:
         selections = reread(Selection, store, one.key, entry_of(files, SELECTIONS, store, one.key))
         for ticket, selection in zip(tickets, selections, strict=True):
             if selection.proposed is not None and selection.score is not None:
-                yield _proposal(ticket, selection, selection.proposed, selection.score)
+                yield _proposal(ticket, selection, selection.proposed, selection.score, one.manifest.audit_seed)
 
 
-def _proposal(ticket: Ticket, selection: Selection, verdict: Verdict, score: float) -> Proposal:
+def _proposal(ticket: Ticket, selection: Selection, verdict: Verdict, score: float, seed: int) -> Proposal:
     return Proposal(
         ticket_id=selection.ticket_id,
         group_id=selection.group_id,
@@ -80,4 +83,5 @@ def _proposal(ticket: Ticket, selection: Selection, verdict: Verdict, score: flo
         waits=GATED_BY_SCORE.issuperset(selection.review_reasons) and selection.reused_from is None,
         audit=selection.audit if selection.decision is not Decision.REVIEW else None,
         threshold=selection.threshold,
+        by_lot=by_lot(verdict_key(selection.evidence_digest, selection.judge_key), seed),
     )

@@ -115,7 +115,7 @@ def certify(
         by=None,
     )
     put_certificate(LocalStore(store), certificate)
-    return certificate
+    return sealed(certificate)
 
 
 def test_a_certified_pass_goes_out_by_itself_and_the_other_direction_waits(judged: Judging, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -238,6 +239,35 @@ def test_audits_that_join_above_the_threshold_in_force_do_not_break_it_and_below
         rng = np.random.default_rng(15)
         share = sum(breaks_with_audits(world, rng, join) for _ in range(DRAWS)) / DRAWS
         assert least <= share <= most
+
+
+@cache
+def needed(alpha: float, look: int, wrong: int) -> int:
+    """The fewest labels that certify at a look."""
+    return least_labels(alpha, spent_by(look, DELTA), wrong)
+
+
+def breaks_by_going_on(world: World, rng: Generator, alpha: float) -> bool:
+    """Four looks at most, each of as many further labels as would certify if one more of them is wrong: whether one
+    breaks the bound."""
+    order = rng.permutation(world.scores.size)
+    pool, size = unlabelled(world), needed(alpha, 1, 1)
+    for look in range(1, 5):
+        places = order[:size]
+        fixed = plan(pool, [0.5] * places.size, alpha, spent_by(look, DELTA))
+        n, k = counted(fixed, world.scores[places], world.wrong[places], np.full(places.size, 0.5))
+        last = int(certified(fixed, n, k))
+        if last >= 0:
+            return too_lax(world, fixed.thresholds[last], alpha)
+        more = (needed(alpha, look + 1, int(k[at]) + 1) - int(n[at]) for at in range(n.size))
+        size += max(min(more), 1)
+    return False
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.13])
+def test_looks_whose_size_follows_from_what_earlier_ones_found_do_not_break_it(alpha: float) -> None:
+    rng = np.random.default_rng(16)
+    assert sum(breaks_by_going_on(MIDDLING, rng, alpha) for _ in range(DRAWS)) / DRAWS <= broken(DELTA)
 
 
 @settings(max_examples=30)

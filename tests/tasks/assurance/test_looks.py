@@ -34,7 +34,7 @@ TERMS = Terms(risk=Risk.FALSE_PASS, alpha=0.05, delta=0.1)
 
 def proposal(number: int, score: float = 0.9, verdict: Verdict = PASS, **told: Any) -> Proposal:
     """A group for which 通过 is proposed."""
-    values: dict[str, Any] = {"waits": True, "audit": None, "threshold": None}
+    values: dict[str, Any] = {"waits": True, "audit": None, "threshold": None, "by_lot": True}
     name = f"QC-{number:04d}"
     return Proposal(f"{name}#1", name, sha(name), sha(f"evidence {number}"), verdict, score, **{**values, **told})
 
@@ -119,7 +119,8 @@ def test_audits_count_from_the_threshold_on_at_which_they_were_drawn() -> None:
     audits = [proposal(300 + number, 0.97, audit=0.05, threshold=0.9) for number in range(40)]
     told = audits_of([*low, *high, *audits, proposal(300, 0.5, audit=0.9, threshold=0.4)], Risk.FALSE_PASS)
     assert list(told.values()) == audits
-    look = opened([*low, *high], 80, audits=audits)
+    alone = proposal(400, 0.97, audit=0.9, threshold=0.9, by_lot=False)  # the one that its run must have
+    look = opened([*low, *high], 80, audits=[*audits, alone])
     assert {one.since for one in look.labels if one.drawn == "audit"} == {0.9}
     curve = {one.threshold: one.n for one in ended(look).curve}
     assert curve[0.95] == 40 + sum(one.score >= 0.95 for one in look.labels if one.drawn == "certify")
