@@ -182,7 +182,7 @@ def _told(certificate: Certificate) -> dict[str, Any]:
             "proposed goes out"
         )
         progress_line("不保证：" + "；".join(one.not_promised))
-    told = one.model_dump(mode="json", exclude={"schema_version", "kind", "curve"})
+    told = one.model_dump(mode="json", exclude={"schema_version", "kind", "curve", "self_sha256"})
     return {"state": "none" if one.threshold is None else "certified", **told, "more": one.lacking}
 
 
