@@ -64,6 +64,9 @@ def bound_of(config: BoundConfig) -> tuple[Store, Whose, Terms, list[Proposal], 
         raise ConfigError([Fault(where, what, "run stage-b first, or name the store and run it has")])
     of = meant[-1]
     whose = Whose(config.mission, of.manifest.judge_key, of.manifest.stage_a)
+    progress_line(
+        f"judge {whose.judge_key[:16]} of judgement {of.manifest.run_id}, on texts of Stage-A {whose.stage_a[:16]}"
+    )
     risk = Risk(config.risk)
     terms = Terms(risk=risk, alpha=config.most_wrong, delta=config.delta, since=config.since, seed=config.draw_seed)
     looks = list(looks_of(store, config.mission, risk, whose.certificate_key))

@@ -16,7 +16,7 @@ from blocks.local_store import LocalStore
 from flows.commands.checks import check_any
 from flows.stage_b import stage_b
 from tasks.records.certificates import Certificate, Risk, certificate_key
-from tasks.records.errors import ManifestError
+from tasks.records.errors import FieldcheckError, ManifestError
 from tasks.records.jsonl import to_line
 from tasks.records.photos import Group
 from tasks.records.sealed import sealed
@@ -220,6 +220,18 @@ def test_a_judgement_with_another_threshold_or_audit_than_its_own_is_refused(
     store.write(key, to_line(sealed(manifest.model_copy(update={"files": files}))))
     with pytest.raises(ManifestError, match=r"threshold|audit"):
         check_any(store, key)
+
+
+def test_no_changed_byte_of_the_certificates_of_a_judgement_is_overlooked(judged: Judging, tmp_path: Path) -> None:
+    certify(tmp_path, judged(GROUPS[:1]), 0.9)
+    summary = judged(GROUPS[:1])
+    root, key = split_manifest_uri(summary["judgement"])
+    path = Path(summary["judgement"]).parent / "calibration.jsonl"
+    good = path.read_bytes()
+    for offset in range(0, len(good), len(good) // 40):
+        path.write_bytes(good[:offset] + bytes([good[offset] ^ 1]) + good[offset + 1 :])
+        with pytest.raises(FieldcheckError, match=r"calibration\.jsonl"):
+            check_any(LocalStore(root), key)
 
 
 def test_a_certificate_of_another_judge_cannot_be_put_under_a_judgement(judged: Judging, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_from_a_judgement_to_verdicts_that_go_out_by_themselves(
 
     opened = told("certify", "--draw", "59")
     assert (opened["state"], opened["more"], opened["threshold"]) == ("open", 59, None)
+    assert f"of judgement {Path(before['judgement']).parent.name}, on texts of Stage-A" in opened["err"]
     assert opened["label"] == forecast["label"]
     assert told("review", "forecast")["label"] == opened["label"]
 
