@@ -14,6 +14,7 @@ from configs.checkpoints import InspectConfig, MergeCheckpointConfig
 from configs.dense import DenseCaptionConfig
 from configs.doctor import DoctorConfig
 from configs.photo import CaptionConfig, SummarizeConfig
+from configs.report import ReportConfig
 from configs.stage_a import StageAConfig
 from configs.stage_b import JudgeGroupConfig, StageBConfig, VerifyConfig
 
@@ -133,6 +134,14 @@ COMMANDS = {
         about="re-read a published run, every digest and record",
         help="Re-read a published run: every digest, every record. Exit code 1 and the object's name if one differs.",
         function="flows.commands.checks.verify",
+        argument="manifest",
+    ),
+    "report": Command(
+        kind=ReportConfig,
+        about="a published run as a page: photos, summaries, verdicts",
+        help="Make a page of a published run, of Stage-A or of Stage-B, with its photos, to open in a browser.\n"
+        "Photos that are not the ones that the model saw are marked, and not shown.",
+        function="flows.commands.report.report",
         argument="manifest",
     ),
     "missions": Command(

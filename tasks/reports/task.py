@@ -114,7 +114,14 @@ def measure_judgement(
     )
     folder = published.key.rpartition("/")[0]
     kept.write(f"{folder}/{METRICS}", to_line(found))
-    page = judgement_page(published.manifest, judgement.tickets, judgement.selections, judgement.unjudged, found)
+    page = judgement_page(
+        published.manifest,
+        judgement.tickets,
+        judgement.selections,
+        judgement.unjudged,
+        found,
+        judgement.trajectories,
+    )
     kept.write(f"{folder}/{REPORT}", page.encode())
     get_run_logger().info("%d labels for %d tickets", len(labels), found.tickets.tickets)
     return found

@@ -123,9 +123,14 @@ def renumbered(reading: Reading, keys: Sequence[str]) -> Reading:
     """
     if reading.reason is None:
         return reading
-    own = {f"image_{number}": key for number, key in enumerate(keys, start=1)}
-    reason = _PHOTO.sub(lambda found: own.get(found[0], found[0]), reading.reason)
+    reason = with_keys(reading.reason, keys)
     return replace(reading, reason=reason, clauses=read_reason(reason))
+
+
+def with_keys(text: str, keys: Sequence[str]) -> str:
+    """A text that names photos as the prompt does, with the ticket's own keys of photos in their place."""
+    own = {f"image_{number}": key for number, key in enumerate(keys, start=1)}
+    return _PHOTO.sub(lambda found: own.get(found[0], found[0]), text)
 
 
 def _clause(part: str) -> Clause:
