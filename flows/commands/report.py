@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from configs.errors import ConfigError, Fault
 from configs.report import ReportConfig
@@ -13,8 +14,17 @@ from flows.terminal import print_result, progress_line
 
 
 def report(config: ReportConfig) -> int:
-    """`fieldcheck report MANIFEST`. Raises ConfigError for a run that has no groups; ManifestError, RecordError,
-    StoreError or OutputError."""
+    """`fieldcheck report MANIFEST`. Raises what `make_page` raises."""
+    made = make_page(config)
+    progress_line(f"the page: {made['report']}")
+    return print_result(made)
+
+
+def make_page(config: ReportConfig) -> dict[str, Any]:
+    """Make the page: where it is, how many groups it has, and what became of their photos.
+
+    Raises ConfigError for a run that has no groups; ManifestError, RecordError, StoreError or OutputError.
+    """
     from blocks.stores import open_store
     from tasks.records.verdicts import JudgementManifest
     from tasks.reports.evidence import Photos, Report, default_place
@@ -45,14 +55,11 @@ def report(config: ReportConfig) -> int:
         photos.root.check()
     place = Path(config.out).expanduser() if config.out else default_place(run)
     written = Report(run, photos, config.language).write(place, config.one_file)
-    progress_line(f"the page: {written.page}")
-    return print_result(
-        {
-            "report": str(written.page),
-            "mission": run.manifest.mission,
-            "groups": written.groups,
-            "quarantined": written.quarantined,
-            "photos": dict(sorted(written.photos.items())),
-            "seconds": round(time.monotonic() - began, 2),
-        }
-    )
+    return {
+        "report": str(written.page),
+        "mission": run.manifest.mission,
+        "groups": written.groups,
+        "quarantined": written.quarantined,
+        "photos": dict(sorted(written.photos.items())),
+        "seconds": round(time.monotonic() - began, 2),
+    }

@@ -20,11 +20,12 @@ from rich.table import Column, Table
 from blocks.program import GO_ON, run_program
 from configs.commands import COMMANDS
 from configs.errors import FieldcheckError
+from configs.report import ReportConfig
+from flows.commands.report import make_page
 from flows.commands.runs import describe, describe_judgement, run_flow
-from infra.demo.gallery import write_gallery
 from infra.demo.prepare import prepare
 from tasks.assurance.rates import wilson
-from tasks.runs.keys import QUARANTINE, REPORT, SELECTIONS, records_name
+from tasks.runs.keys import QUARANTINE, SELECTIONS, records_name
 
 MISSIONS = ("挡风板安装检查", "BBU接地线检查")
 """Both demo missions; the first holds the truncated photo and the empty group."""
@@ -69,10 +70,12 @@ def main() -> int:
         if "judgement" in summary["stage_b"]:
             _show_verdicts(say, Path(summary["stage_b"]["judgement"]).parent, mission)
         say.print(describe_judgement(summary["stage_b"]), highlight=False, markup=False, soft_wrap=True)
-    gallery = write_gallery(root / "gallery.html", root / "photos", [Path(s["manifest"]).parent for s in summaries])
-    say.print(
-        f"look at the photos and their summaries: {gallery}\nlook at the runs in Prefect's UI: make ui", soft_wrap=True
-    )
+        of = summary["stage_b"].get("judgement", summary["manifest"])
+        page = ReportConfig(manifest=of, photos=str(root / "photos"), out=str(root / mission))
+        summary["page"] = make_page(page)["report"]
+    for summary in summaries:
+        say.print(f"look at the photos, and at what was said of them: {summary['page']}", soft_wrap=True, markup=False)
+    say.print("look at the runs in Prefect's UI: make ui")
     print(json.dumps(combine(summaries, time.monotonic() - began), ensure_ascii=False))
     return 0
 
@@ -137,7 +140,6 @@ def _show_verdicts(say: Console, folder: Path, mission: str) -> None:
             told = f"{told} [{', '.join(one['review_reasons'])}]".strip()
         table.add_row(one["ticket_id"], one["decision"], one["proposed"] or "-", score, escape(told))
     say.print(table)
-    say.print(f"the judgement on a page: {folder / REPORT}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,10 @@ class StageA:
             if any(line is None or line.group_id != record.group_id for line in lines):
                 raise ManifestError(f"{self.store.uri_of(self.key)}: provenance has no line for each photo")
             yield Group(len(lines), lines, record, missing.get((record.group_id, record.label or ""), ()))
+        if next(provenance, None) is not None:  # at its end its digest is checked
+            raise ManifestError(
+                f"{self.store.uri_of(self.key)}: provenance has lines for photos that are not published"
+            )
 
     def quarantine(self) -> Iterator[Left]:
         """What was not published."""
@@ -113,7 +117,7 @@ class Judgement:
             if known is not None:
                 of, lines = next(known, ("", []))
                 if of != group_id:
-                    raise ManifestError(f"{self._source_uri()} is not the run of which {group_id} was judged")
+                    raise self._strange(group_id)
             for ticket, selection in same:
                 if selection.decision is decision:
                     told = tuple(self.candidates.of(selection.evidence_digest))
@@ -124,6 +128,8 @@ class Judgement:
                         selection=selection,
                         candidates=told,
                     )
+        if known is not None and (more := next(known, None)) is not None:  # at its end its digest is checked
+            raise self._strange(more[0])
 
     def quarantine(self) -> Iterator[Left]:
         """What was not judged, with the lines of its photos where the source is known."""
@@ -141,9 +147,10 @@ class Judgement:
     def _read(self, kind: type[RecordT], name: str) -> Iterator[RecordT]:
         return reread(kind, self.store, self.key, entry_of(self.manifest.files, name, self.store, self.key))
 
-    def _source_uri(self) -> str:
+    def _strange(self, group_id: str) -> ManifestError:
         assert self.source is not None
-        return self.source.store.uri_of(self.source.key)
+        uri = self.source.store.uri_of(self.source.key)
+        return ManifestError(f"{uri} is not the run of which this is a judgement: see group {group_id}")
 
 
 @dataclass

@@ -219,7 +219,7 @@ def test_the_context_has_what_is_copied_and_is_small() -> None:
     for source in " ".join(copied).split():
         assert (ROOT / source).exists(), source
         assert let_in(source, rules), source
-    for outside in ("tests", ".git", ".venv", ".env", "infra/demo/gallery.png"):
+    for outside in ("tests", ".git", ".venv", ".env", "infra/demo/page.png"):
         assert not let_in(outside, rules), outside
     size = sum(
         path.stat().st_size

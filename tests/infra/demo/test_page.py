@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-PICTURE = Path(__file__).parents[3] / "infra" / "demo" / "gallery.png"
+PICTURE = Path(__file__).parents[3] / "infra" / "demo" / "page.png"
 
 
 def test_the_picture_has_its_colours_and_stays_small() -> None:
