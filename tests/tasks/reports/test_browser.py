@@ -159,7 +159,7 @@ def test_one_group_is_printed_alone_and_all_begin_on_sheets_of_their_own(page: B
     how = "getComputedStyle(one).display + getComputedStyle(one).breakBefore"
     seen = f"[...document.querySelectorAll('.group')].map((one) => {how}).join()"
     page._ask("Emulation.setEmulatedMedia", media="print")
-    assert page.evaluate(seen) == "nonepage,blockpage,nonepage"
+    assert page.evaluate(seen) == "noneauto,blockauto,noneauto"
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.querySelectorAll('details:not([open])').length") <= 1  # settings of the judge
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
