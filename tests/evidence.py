@@ -13,8 +13,9 @@ from tasks.records.verdicts import ReviewReason, Selection, Trajectory, Verdict
 from tasks.runs.publish import Published
 from tasks.tickets.ingest import ingest
 from tasks.tickets.read import read_tickets
+from tasks.verdicts.audit import with_audits
 from tasks.verdicts.evidence import evidence_of
-from tasks.verdicts.identity import judge_key
+from tasks.verdicts.identity import judge_key, stage_a_of
 from tasks.verdicts.judgement import Judgement
 from tasks.verdicts.publish import PublishedJudgement, publish
 from tests.builders import MISSION, make_failed, make_photo_bytes, make_summarised, publish_groups
@@ -94,8 +95,10 @@ def publish_judgement(
         guidance=seed_guidance(("两台BBU之间有挡风板",)),
         tickets=tickets.tickets,
         trajectories=trajectories,
-        selections=selections,
+        selections=with_audits(selections, 0),
         unjudged=tickets.unjudged,
+        stage_a=stage_a_of(run.manifest),
+        certificates=(),
         audit_seed=0,
     )
     return publish(store, judgement)
