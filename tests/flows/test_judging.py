@@ -337,7 +337,7 @@ def test_a_group_that_stage_a_quarantined_is_shown_beside_the_verdicts(
     assert "something is not shown" not in caplog.text
     told = QUARANTINE[Reason.PHOTO_REJECTED]
     page = files_of(summary)["report.html"].decode()
-    assert re.search(rf"QC-0002<.*{told}", page)
+    assert re.search(rf'data-id="QC-0002"((?!</article>).)*{told}', page, re.DOTALL)
     with get_client(sync_client=True) as client:
         this_run = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
         shown_there = {one.key: str(one.data) for one in client.read_artifacts(flow_run_filter=this_run)}
