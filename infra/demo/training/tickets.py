@@ -164,7 +164,7 @@ class Box:
             for name in (rules(sheet.mission, sheet.on) if wanted == FAIL else EVIDENCE_OF[sheet.mission])
             if kinds[name]
         ]
-        count = rng.choice((1, 1, 2)) if wanted == FAIL else rng.choice((0, 1, 1))
+        count = rng.choice((1, 1, 2, 3, size)) if wanted == FAIL else rng.choice((0, 1, 1))
         for place in rng.sample(range(size), min(size, count if wanted else 0)):
             chosen[place] = rng.choice(kinds[rng.choice(telling)])
         if size > 1 and rng.random() < 0.15:  # the same summary twice
