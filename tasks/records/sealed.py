@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from tasks.records.errors import ManifestError
 from tasks.records.jsonl import to_line
 
 ManifestT = TypeVar("ManifestT", bound=BaseModel)
@@ -19,3 +20,9 @@ def sealed(manifest: ManifestT) -> ManifestT:
     """The same manifest with the digest of what it says."""
     bare = to_line(manifest.model_copy(update={"self_sha256": ""}))
     return manifest.model_copy(update={"self_sha256": hashlib.sha256(bare).hexdigest()})
+
+
+def check_seal(manifest: BaseModel, uri: str) -> None:
+    """Raises ManifestError, naming `uri`, if a manifest that was read from there is not what was sealed."""
+    if sealed(manifest) != manifest:
+        raise ManifestError(f"{uri} was changed: its content does not give its self_sha256")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.store import Store
 from tasks.records.errors import ManifestError
 from tasks.records.labels import TicketLabel
-from tasks.records.sealed import sealed
+from tasks.records.sealed import check_seal
 from tasks.records.stage_b import StageBManifest, Ticket, Unjudged
 from tasks.runs.check import check_layout, check_names
 from tasks.runs.keys import LABELS, TICKETS, UNJUDGED
@@ -18,8 +18,7 @@ def check_tickets(store: Store, key: str, expected: str | None = None) -> Checke
     Raises ManifestError or RecordError naming the object (and line), StoreError if it cannot be read.
     """
     manifest, digest = read_canonical(StageBManifest, store, key, expected)
-    if sealed(manifest) != manifest:
-        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
+    check_seal(manifest, store.uri_of(key))
     check_layout(manifest.mission, manifest.run_id, key, store)
     check_names(manifest.files, (TICKETS, LABELS, UNJUDGED), store, key)
     if manifest.run_id != manifest.source_sha256[:16]:

@@ -15,9 +15,8 @@ from typing import TypeVar
 
 from blocks.store import Store
 from tasks.records.certificates import Certificate, Look, Risk, certificate_key
-from tasks.records.errors import ManifestError
 from tasks.records.jsonl import to_line
-from tasks.records.sealed import sealed
+from tasks.records.sealed import check_seal, sealed
 from tasks.records.verdicts import Verdict
 from tasks.runs.keys import CERTIFICATE, LOOK, calibration_folder, look_folder
 from tasks.runs.verified_files import read_canonical
@@ -108,6 +107,5 @@ def put_certificate(store: Store, certificate: Certificate) -> str:
 def _read(kind: type[KeptT], store: Store, key: str) -> KeptT:
     """A look or certificate as it was kept. Raises ManifestError if it was changed."""
     found, _ = read_canonical(kind, store, key, None)
-    if sealed(found) != found:
-        raise ManifestError(f"{store.uri_of(key)} was changed: its content does not give its self_sha256")
+    check_seal(found, store.uri_of(key))
     return found

@@ -10,7 +10,7 @@ from blocks.store import Store
 from tasks.records.certificates import Certificate, certificate_key
 from tasks.records.errors import ManifestError
 from tasks.records.guidance import Guidance
-from tasks.records.sealed import sealed
+from tasks.records.sealed import check_seal
 from tasks.records.stage_b import Ticket, Unjudged
 from tasks.records.verdicts import Decision, JudgementManifest, Selection, Trajectory, Verdict
 from tasks.runs.check import check_layout, check_names
@@ -39,8 +39,7 @@ def check_judgement(store: Store, key: str, expected: str | None = None) -> Chec
     """
     manifest, digest = read_canonical(JudgementManifest, store, key, expected)
     uri = store.uri_of(key)
-    if sealed(manifest) != manifest:
-        raise ManifestError(f"{uri} was changed: its content does not give its self_sha256")
+    check_seal(manifest, uri)
     check_layout(manifest.mission, manifest.run_id, key, store)
     check_names(manifest.files, tuple(_FILES), store, key)
     for name, kind in _FILES.items():
